@@ -1,0 +1,40 @@
+"""Errors a user can cause, each with one clear sentence and an exit code for the command line."""
+
+from __future__ import annotations
+
+
+class WignerSimError(Exception):
+    """Base class: the message is one sentence that says what, where and what was expected."""
+
+    exit_code = 1
+
+
+class CaseError(WignerSimError):
+    """The case, or something it points to, cannot be run as written."""
+
+    exit_code = 2
+
+
+class BandTouchingError(CaseError):
+    """A band of interest comes too close to another one for the gradient expansion.
+
+    Parameters
+    ----------
+    message : str
+    gap : float
+        Smallest gap found (energy).
+    position, momentum : tuple of float
+        Where it was found (reduced coordinates; radians).
+    """
+
+    def __init__(self, message: str, gap: float, position: tuple[float, ...], momentum: tuple[float, ...]):
+        super().__init__(message)
+        self.gap = gap
+        self.position = position
+        self.momentum = momentum
+
+
+class NumericalStopError(WignerSimError):
+    """A guard stopped the run (not-a-number, drift beyond its limit, ...)."""
+
+    exit_code = 3
