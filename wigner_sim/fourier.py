@@ -1,0 +1,83 @@
+"""Fourier layer: transforms, wavenumbers and the Nyquist rule.  The only module that imports pyfftw.
+
+Wavenumbers are angular everywhere: a mode ``exp(i q z)`` has wavenumber ``q``.
+Plans use FFTW's ESTIMATE mode, which depends on the machine only and not on timings, so that two
+processes on one machine produce the same bits.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pyfftw
+import pyfftw.interfaces.numpy_fft as fftw
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
+
+PLANNER = "FFTW_ESTIMATE"
+
+_threads = 1
+
+
+def set_threads(n_threads: int) -> None:
+    """Use ``n_threads`` threads in transforms planned from now on."""
+    global _threads
+    _threads = n_threads
+
+
+def enable_plan_cache(keep_seconds: float = 60.0) -> None:
+    """Keep FFTW plans alive between calls of the array-in, array-out transforms below."""
+    pyfftw.interfaces.cache.enable()
+    pyfftw.interfaces.cache.set_keepalive_time(keep_seconds)
+
+
+enable_plan_cache()
+
+
+@lru_cache(maxsize=256)
+def wavenumbers(n_points: int, period: float) -> FloatArray:
+    """Angular wavenumbers of a periodic axis in FFT order, shape (n_points,)."""
+    q = 2 * np.pi * np.fft.fftfreq(n_points, d=period / n_points)
+    q.setflags(write=False)
+    return q
+
+
+@lru_cache(maxsize=256)
+def derivative_wavenumbers(n_points: int, period: float) -> FloatArray:
+    """Angular wavenumbers with the Nyquist entry of an even axis set to zero.
+
+    The Nyquist mode has no partner of opposite sign, so an odd derivative of it is not real; it is
+    dropped in every derivative, which keeps repeated derivatives equal to multiple ones.
+    """
+    q = wavenumbers(n_points, period).copy()
+    if n_points % 2 == 0:
+        q[n_points // 2] = 0.0
+    q.setflags(write=False)
+    return q
+
+
+def fftn(values: ComplexArray, axes: tuple[int, ...]) -> ComplexArray:
+    """Forward complex transform over ``axes`` (unnormalised)."""
+    if not axes:
+        return np.asarray(values, dtype=complex)
+    return fftw.fftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
+
+
+def ifftn(values: ComplexArray, axes: tuple[int, ...]) -> ComplexArray:
+    """Inverse complex transform over ``axes`` (normalised by 1/n)."""
+    if not axes:
+        return np.asarray(values, dtype=complex)
+    return fftw.ifftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
+
+
+def rfftn(values: FloatArray, axes: tuple[int, ...]) -> ComplexArray:
+    """Forward real transform over ``axes``; the last of them is halved."""
+    return fftw.rfftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
+
+
+def irfftn(values: ComplexArray, shape: tuple[int, ...], axes: tuple[int, ...]) -> FloatArray:
+    """Inverse of :func:`rfftn`; ``shape`` are the real lengths along ``axes``."""
+    return fftw.irfftn(values, s=shape, axes=axes, planner_effort=PLANNER, threads=_threads)

@@ -1,0 +1,1 @@
+"""The kinetic equation of one band through second order in gradients."""

@@ -1,0 +1,155 @@
+"""Everything the kinetic equation needs to know about one band, order by order in gradients.
+
+Source: docs/theory.md sections 4 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wigner_sim.geometry import moyal_berry_curvature, quantum_metric
+from wigner_sim.kinetics.faces import MetricSmearing
+from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands, moyal_projector
+from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace, star_product_at, trace
+
+
+@dataclass(frozen=True)
+class EffectiveBand:
+    r"""One band's energy, density of states, metric and curvature on the phase-space grid.
+
+    Parameters
+    ----------
+    space : SymbolSpace
+    order : int
+        0 (bare Boltzmann), 1 (Berry curvature, orbital moment), 2 (metric, Moyal).
+    energy : list of arrays (*x, *k)
+        ``h_w`` by order: ``h_0 = E``, ``h_1`` (orbital moment), ``h_2``; dual to the density w.
+    density_of_states : array (*x, *k)
+        D through the order.
+    curvature : list of arrays (a, a, *x, *k)
+        ``Omega*`` by order, up to order - 1 (empty at order 0).
+    metric : array (a, a, *x, *k)
+        Quantum metric (zero below order 2, where it does not act).
+    gap : array (*x, *k)
+        Distance to the nearest other band.
+    rate_curvature : array (a, *x, *k), optional
+        ``Omega*_at`` through the order, for a driven Hamiltonian.
+    """
+
+    space: SymbolSpace
+    order: int
+    energy: list[FloatArray]
+    density_of_states: FloatArray
+    curvature: list[FloatArray]
+    metric: FloatArray
+    gap: FloatArray
+    rate_curvature: FloatArray | None = None
+
+    def smearing(self) -> MetricSmearing:
+        """The operators S, S^T of this band."""
+        return MetricSmearing(self.space, self.metric)
+
+    @property
+    def total_energy_symbol(self) -> FloatArray:
+        """``h_w`` summed over its orders."""
+        return np.sum(self.energy, axis=0)
+
+
+def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: float = 1e-6) -> EffectiveBand:
+    r"""Effective band of a static matrix symbol through ``order``.
+
+    .. math:: M h_f = \mathrm{tr}(\pi*H*\pi),\quad M = D + S + S^T,\quad h_w = h_f + S^T h_f
+
+    Parameters
+    ----------
+    hamiltonian : Symbol (n, n, *x, *k), energy
+    band : int
+        Index of the band, counted from the lowest; non-degenerate.
+    order : int
+        0, 1 or 2.
+    minimum_gap : float, energy
+        Smallest distance to the other bands that is accepted.
+
+    Raises
+    ------
+    BandTouchingError
+        Where the gap is smaller than that.
+
+    Notes
+    -----
+    docs/theory.md section 4.  S is never inverted; M is inverted order by order.
+    """
+    space = hamiltonian.space
+    group = range(band, band + 1)
+    bands = LocalBands.of(hamiltonian.values)
+    check_gap(space.grid, bands.energies, group, minimum_gap)
+    pi = moyal_projector(hamiltonian, bands, group, order)
+    n_axes = space.grid.n_axes
+    metric = quantum_metric(pi[0]) if order == 2 else np.zeros((n_axes, n_axes, *(1,) * n_axes))
+    smearing = MetricSmearing(space, metric)
+    density = [trace(p.values).real for p in pi]
+    if order == 2:
+        density[2] = density[2] - smearing.of_one
+    return EffectiveBand(
+        space=space,
+        order=order,
+        energy=_dual_energy(hamiltonian, pi, density, smearing),
+        density_of_states=np.sum(density, axis=0),
+        curvature=moyal_berry_curvature(pi, order - 1) if order else [],
+        metric=metric,
+        gap=gap_to_other_bands(bands.energies, group),
+    )
+
+
+def _dual_energy(
+    hamiltonian: Symbol, pi: Sequence[Symbol], density: Sequence[FloatArray], smearing: MetricSmearing
+) -> list[FloatArray]:
+    """``h_w`` by order from ``M h_f = tr(pi * H * pi)`` and ``h_w = h_f + S^T h_f``."""
+    space = hamiltonian.space
+    order = len(pi) - 1
+    left = [space.symbol(star_product_at(pi, [hamiltonian], m)) for m in range(order + 1)]
+    right_side = [trace(star_product_at(left, pi, m)).real for m in range(order + 1)]
+    h = [right_side[0]]
+    if order >= 1:
+        h.append(right_side[1] - density[1] * h[0])
+    if order >= 2:
+        # h_w = h_f + S^T h_f cancels the -S^T h_0 that M brings into h_f at second order
+        h.append(right_side[2] - density[1] * h[1] - density[2] * h[0] - smearing.apply(h[0]))
+    return h
+
+
+def phase_space_velocity(effective: EffectiveBand) -> FloatArray:
+    r"""Flow velocity of w, :math:`V_a = \Pi_{ab}\,\partial_b h_w + \epsilon_{an}\Omega^*_{nt}`.
+
+    Here :math:`\Pi = \epsilon + \epsilon\Omega^*\epsilon`.
+
+    Products are kept while (order of Pi) + (order of h_w) <= order.
+
+    Returns
+    -------
+    array (a, *x, *k)
+        dx/dt then dk/dt.
+
+    Notes
+    -----
+    docs/theory.md section 5.
+    """
+    space, eps = effective.space, effective.space.grid.epsilon
+    n_axes = space.grid.n_axes
+    poisson = [eps.reshape(n_axes, n_axes, *(1,) * n_axes)]
+    poisson += [np.einsum("ab,bc...,cd->ad...", eps, omega, eps) for omega in effective.curvature]
+    gradients = []
+    for h in effective.energy:
+        symbol = space.symbol(h)
+        gradients.append(np.stack([symbol.derivative(a) for a in range(n_axes)]))
+    velocity = np.zeros((n_axes, *space.grid.shape))
+    for i, tensor in enumerate(poisson):
+        for j, gradient in enumerate(gradients):
+            if i + j <= effective.order:
+                velocity += (tensor * gradient[None]).sum(axis=1)
+    if effective.rate_curvature is not None:
+        velocity += np.einsum("an,n...->a...", eps, effective.rate_curvature)
+    return velocity

@@ -1,0 +1,135 @@
+"""The kinetic equation of one band, assembled from its terms.
+
+Source: docs/theory.md section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wigner_sim import fourier
+from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
+from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming, Term
+from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace, poisson_contractions
+
+#: Filters of the Fourier modes of d_t w that a case can name.
+DEALIASING = ("none", "two_thirds", "smooth")
+
+
+def moyal_coefficients(space: SymbolSpace, h: FloatArray) -> dict[tuple[int, MultiIndex], FloatArray]:
+    r"""Coefficients of ``d_d d_f w`` in the flux ``J_b``.
+
+    .. math:: \tfrac1{24}\,\epsilon_{ab}\epsilon_{cd}\epsilon_{ef}\,\partial_a\partial_c\partial_e h
+
+    Returns
+    -------
+    dict (b, (d, f)) -> array (*x, *k)
+        With d <= f; a mixed pair counts both orders.  Identically vanishing ones are left out.
+    """
+    grid = space.grid
+    symbol = space.symbol(h)
+    coefficients: dict[tuple[int, MultiIndex], FloatArray] = {}
+    for a, b in zip(*np.nonzero(grid.epsilon), strict=True):
+        for weight, left, right in poisson_contractions(grid, 2):
+            term = (weight * grid.epsilon[a, b] / 24.0) * symbol.derivative(int(a), *left)
+            key = (int(b), right)
+            coefficients[key] = coefficients.get(key, 0.0) + term
+    scale = max((float(np.abs(c).max()) for c in coefficients.values()), default=0.0)
+    return {key: c for key, c in coefficients.items() if np.abs(c).max() > 1e-14 * scale}
+
+
+def dealiasing_factor(space: SymbolSpace, kind: str) -> FloatArray | None:
+    """Factor on each Fourier mode in the layout of a real transform, or None.
+
+    ``two_thirds`` drops the modes above 2/3 of the largest wavenumber of any axis (Orszag 1971);
+    ``smooth`` damps them by ``exp(-36 (q/q_max)^36)`` (Hou and Li, J. Comput. Phys. 226, 379 (2007)).
+    """
+    if kind == "none":
+        return None
+    grid = space.grid
+    kept: FloatArray | float = 1.0
+    for axis, (n, period) in enumerate(zip(grid.shape, grid.periods, strict=True)):
+        q = np.abs(fourier.wavenumbers(n, period))
+        ratio = q / (np.pi * n / period)
+        factor = (ratio <= 2 / 3).astype(float) if kind == "two_thirds" else np.exp(-36 * ratio**36)
+        if axis == grid.n_axes - 1:
+            factor = factor[: n // 2 + 1]
+        kept = kept * factor.reshape([-1 if axis == other else 1 for other in range(grid.n_axes)])
+    return np.asarray(kept)
+
+
+@dataclass(frozen=True)
+class KineticEquation:
+    r"""Sum of terms for the density w of one band.
+
+    .. math:: \partial_t w = -\partial_a(w V_a)
+              - \tfrac1{24}\epsilon_{ab}\epsilon_{cd}\epsilon_{ef}(\partial^3_{ace}h)(\partial^3_{bdf}w)
+
+    Attributes
+    ----------
+    flows : sequence of Term
+    """
+
+    flows: Sequence[Term]
+
+    def rhs(self, w: FloatArray, t: float) -> FloatArray:
+        """Time derivative of w, shape (*x, *k)."""
+        parts = [term.rhs(w, t) for term in self.flows]
+        return sum(parts[1:], start=parts[0])
+
+    def spectral_radius(self, t: float) -> float:
+        """Bound on the eigenvalues, the sum of those of the terms."""
+        return sum(term.spectral_radius() for term in self.flows)
+
+
+def unsplit_equation(effective: EffectiveBand, moyal: bool = True, dealias: str = "none") -> KineticEquation:
+    """The whole right-hand side as one pseudo-spectral flow (any Hamiltonian)."""
+    space = effective.space
+    third = moyal_coefficients(space, effective.energy[0]) if moyal and effective.order == 2 else {}
+    velocity = phase_space_velocity(effective)
+    return KineticEquation([PhaseSpaceFlow(space, velocity, third, dealiasing_factor(space, dealias))])
+
+
+def split_equation(
+    effective: EffectiveBand, moyal: bool = True, dealias: str = "none", all_orders: bool = False
+) -> KineticEquation:
+    r"""The equation as streaming under <h>_x, acceleration under <h>_k, and the rest.
+
+    Parameters
+    ----------
+    all_orders : bool
+        Keep all orders of the Moyal product in the two exact flows instead of the third derivative;
+        the difference is of fourth order in gradients.
+
+    Notes
+    -----
+    For ``h_0 = E(k) + U(x)`` the rest holds first derivatives only, so no third derivative limits the step.
+    """
+    space = effective.space
+    grid = space.grid
+    positions, momenta = grid.position_axes, grid.momentum_axes
+    h = np.broadcast_to(effective.energy[0], grid.shape)
+    band_energy = h.mean(axis=positions, keepdims=True) if positions else h
+    potential = h.mean(axis=momenta, keepdims=True) - h.mean()
+    third_order = moyal and effective.order == 2
+    n_orders = (None if all_orders else 2) if third_order else 1
+    velocity = phase_space_velocity(effective)
+    s = grid.n_position_axes
+    for i in range(s):
+        velocity[i] -= space.symbol(band_energy).derivative(s + i)
+        velocity[s + i] += space.symbol(potential).derivative(i)
+    third: dict[tuple[int, MultiIndex], FloatArray] = {}
+    if third_order:
+        rest = h - band_energy - potential
+        if np.abs(rest).max() > 1e-13 * np.abs(h).max():
+            third = moyal_coefficients(space, rest)
+        for (b, pair), coefficient in moyal_coefficients(space, band_energy).items():
+            if max(b, *pair) >= s:  # a field turns derivatives in x into derivatives in k
+                third[b, pair] = third.get((b, pair), 0.0) + coefficient
+    terms: list[Term] = [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders)] if s else []
+    if np.abs(velocity).max() > 1e-14 or third or not terms:
+        terms.append(PhaseSpaceFlow(space, velocity, third, dealiasing_factor(space, dealias)))
+    return KineticEquation(terms)

@@ -1,0 +1,170 @@
+"""Effective band of H0(k) + U(x) without magnetic field, in closed form, each geometric term switchable.
+
+Source: docs/theory.md section 6; equal to eq. 3.29 of Park et al., arXiv:2504.10447, after f = w + S w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wigner_sim.geometry import band_normalized_metric, berry_curvature, quantum_metric
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.effective_band import EffectiveBand
+from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands
+from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
+
+
+@dataclass(frozen=True)
+class GeometricTerms:
+    """Which parts of the band geometry act; each is gauge invariant by itself for separable H."""
+
+    berry: bool = True
+    orbital_moment: bool = True
+    metric: bool = True
+    band_normalized_metric: bool = True
+    moyal: bool = True
+
+    def switched_off(self) -> list[str]:
+        """Names of the terms that do not act."""
+        return [name for name, on in vars(self).items() if not on]
+
+
+@dataclass(frozen=True)
+class MomentumGeometry:
+    """Energy and geometry of one band of H0(k) on the momentum grid.
+
+    Parameters
+    ----------
+    energy : array (*k)
+    curvature, metric, normalized_metric : arrays (d, d, *k)
+        Omega, g, T.
+    gap : array (*k)
+    """
+
+    energy: FloatArray
+    curvature: FloatArray
+    metric: FloatArray
+    normalized_metric: FloatArray
+    gap: FloatArray
+
+
+def momentum_geometry(
+    bloch: Array, n_k: tuple[int, ...], orbital_positions: FloatArray, band: int, minimum_gap: float
+) -> MomentumGeometry:
+    """Geometry of one band from its (k-periodic) Bloch matrix ``(n, n, *k)``.
+
+    Raises
+    ------
+    BandTouchingError
+        Where the gap is below ``minimum_gap``.
+    """
+    space = SymbolSpace(PhaseSpaceGrid((), n_k, ()), orbital_positions)
+    hamiltonian = space.symbol(bloch)
+    bands, group = LocalBands.of(bloch), range(band, band + 1)
+    check_gap(space.grid, bands.energies, group, minimum_gap)
+    p = space.symbol(bands.projector(group))
+    return MomentumGeometry(
+        energy=bands.energies[band],
+        curvature=berry_curvature(p),
+        metric=quantum_metric(p),
+        normalized_metric=band_normalized_metric(hamiltonian, bands, band),
+        gap=gap_to_other_bands(bands.energies, group),
+    )
+
+
+def separable_effective_band(
+    space: SymbolSpace,
+    geometry: MomentumGeometry,
+    potential: FloatArray,
+    order: int,
+    terms: GeometricTerms,
+    potential_rate: FloatArray | None = None,
+) -> EffectiveBand:
+    r"""Effective band of ``H0(k) + U(x, t)`` at one time.
+
+    .. math::
+        h_w &= E + U + \tfrac12 g_{ij}\partial_i\partial_j U + \tfrac12 T_{ij}\partial_iU\,\partial_jU,
+        \qquad a_j = T_{jl}\,\partial_l U,
+
+        \Omega_{k_ik_j} &= \Omega^0_{ij} + \partial_{k_i}a_j - \partial_{k_j}a_i,\quad
+        \Omega_{x_ik_j} = \partial_{x_i}a_j,\quad \Omega_{tk_j} = \partial_t a_j
+
+    Parameters
+    ----------
+    space : SymbolSpace
+        Of the full grid, without magnetic field.
+    geometry : MomentumGeometry
+    potential : array (*x), energy
+    order : int
+    terms : GeometricTerms
+    potential_rate : array (*x), optional
+        dU/dt, for a driven potential.
+    """
+    grid = space.grid
+    s, n_axes = grid.n_position_axes, grid.n_axes
+    u = space.symbol(potential.reshape(*grid.n_x, *(1,) * grid.n_momentum_axes))
+    on_grid = (1,) * s + grid.n_k
+    energy, gap = geometry.energy.reshape(on_grid), geometry.gap.reshape(on_grid)
+    tensors = {name: getattr(geometry, name).reshape(*getattr(geometry, name).shape[:2], *on_grid)
+               for name in ("curvature", "metric", "normalized_metric")}  # fmt: skip
+    h = [np.broadcast_to(energy + u.values, grid.shape)]
+    curvature: list[FloatArray] = []
+    density = np.ones(grid.shape)
+    metric = np.zeros((n_axes, n_axes, *(1,) * n_axes))
+    rate: FloatArray | None = None
+    if order >= 1:
+        h.append(np.zeros(grid.shape))  # the orbital moment needs a magnetic field
+        curvature.append(np.zeros((n_axes, n_axes, *grid.shape)))
+        if terms.berry:
+            curvature[0][s:, s:] = tensors["curvature"]
+    if order >= 2:
+        h.append(np.zeros(grid.shape))
+        curvature.append(np.zeros((n_axes, n_axes, *grid.shape)))
+        if terms.metric:
+            metric = np.zeros((n_axes, n_axes, *on_grid))
+            metric[s:, s:] = tensors["metric"]
+            for i in range(s):
+                for j in range(s):
+                    h[2] += 0.5 * tensors["metric"][i, j] * u.derivative(i, j)
+        if terms.band_normalized_metric:
+            _add_band_normalized_metric(space, tensors["normalized_metric"], u, h[2], curvature[1])
+            for i in range(s):
+                density -= curvature[1][s + i, i]
+            if potential_rate is not None:
+                rate = _rate_curvature(space, tensors["normalized_metric"], potential_rate)
+    return EffectiveBand(space, order, h, density, curvature, metric, np.broadcast_to(gap, grid.shape), rate)
+
+
+def _add_band_normalized_metric(
+    space: SymbolSpace, t_metric: FloatArray, u: Symbol, h_2: FloatArray, curvature: FloatArray
+) -> None:
+    """Add the terms of ``a_j = T_jl d_l U`` to the second-order energy and curvature, in place."""
+    s, d = space.grid.n_position_axes, space.grid.n_momentum_axes
+    for i in range(s):
+        for j in range(s):
+            h_2 += 0.5 * t_metric[i, j] * u.derivative(i) * u.derivative(j)
+    for j in range(d):
+        for m in range(s):
+            for i in range(s):
+                mixed = t_metric[j, m] * u.derivative(i, m)
+                curvature[i, s + j] += mixed
+                curvature[s + j, i] -= mixed
+            t_jm = space.symbol(t_metric[j, m])
+            for i in range(d):
+                momentum = t_jm.derivative(s + i) * u.derivative(m)
+                curvature[s + i, s + j] += momentum
+                curvature[s + j, s + i] -= momentum
+
+
+def _rate_curvature(space: SymbolSpace, t_metric: FloatArray, potential_rate: FloatArray) -> FloatArray:
+    """``Omega_{k_j t} = -T_jl d_l dU/dt``; the position components vanish."""
+    grid = space.grid
+    s = grid.n_position_axes
+    rate = space.symbol(potential_rate.reshape(*grid.n_x, *(1,) * grid.n_momentum_axes))
+    omega = np.zeros((grid.n_axes, *grid.shape))
+    for j in range(grid.n_momentum_axes):
+        for m in range(s):
+            omega[s + j] -= t_metric[j, m] * rate.derivative(m)
+    return omega

@@ -1,0 +1,203 @@
+"""The parts of the kinetic equation, each with its right-hand side and its own flow.
+
+- :class:`Streaming`: motion in x at fixed k under a band energy E(k).
+- :class:`Acceleration`: motion in k at fixed x under a potential U(x).
+- :class:`PhaseSpaceFlow`: everything else, ``-d_b J_b`` with velocities and third-derivative
+  coefficients on the grid.
+
+Source: docs/theory.md section 5.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import factorial
+from typing import Protocol
+
+import numpy as np
+
+from wigner_sim import fourier
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
+from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
+
+
+class Term(Protocol):
+    """One part of the equation."""
+
+    def rhs(self, w: FloatArray, t: float) -> FloatArray:
+        """Its contribution to d_t w."""
+        ...
+
+    def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
+        """State after ``dt`` under this part alone."""
+        ...
+
+    def spectral_radius(self) -> float:
+        """Upper bound of its eigenvalues' modulus."""
+        ...
+
+
+class _MixedPhase:
+    """A part that is diagonal after a Fourier transform over some axes: ``d_t w = -i S w``."""
+
+    def __init__(self, grid: PhaseSpaceGrid, axes: tuple[int, ...], symbol: FloatArray):
+        self._axes = axes
+        self._shape = tuple(grid.shape[axis] for axis in axes)
+        self._symbol = symbol
+        self._phases: dict[float, Array] = {}
+
+    def rhs(self, w: FloatArray, t: float) -> FloatArray:
+        """``-i S w`` by a transform over the axes and back."""
+        return self._multiply(w, -1j * self._symbol)
+
+    def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
+        """``exp(-i S dt) w``, exact for any dt."""
+        if dt not in self._phases:
+            if len(self._phases) > 16:
+                self._phases.clear()
+            self._phases[dt] = np.exp(-1j * dt * self._symbol)
+        return self._multiply(w, self._phases[dt])
+
+    def spectral_radius(self) -> float:
+        """Largest frequency."""
+        return float(np.abs(self._symbol).max())
+
+    def _multiply(self, w: FloatArray, factor: Array) -> FloatArray:
+        return fourier.irfftn(factor * fourier.rfftn(w, self._axes), self._shape, self._axes)
+
+
+def _shifted_difference(
+    space: SymbolSpace, values: FloatArray, own: range, partner: range, n_orders: int | None
+) -> FloatArray:
+    """``F(z + p/2) - F(z - p/2)`` with F a function of the ``own`` axes, p the wavenumbers of the partner axes.
+
+    Mode by mode it is ``2 i sin(m . p / 2)``; ``n_orders`` keeps that many odd powers (1: first derivative,
+    2: third too), ``None`` all of them.  The last partner axis is halved, as a real transform wants it.
+    """
+    grid = space.grid
+    theta: FloatArray | float = 0.0
+    for a, b in zip(own, partner, strict=False):
+        p = space.axis_wavenumbers[b]
+        if b == partner[-1]:
+            p = np.moveaxis(np.moveaxis(p, b, -1)[..., : grid.shape[b] // 2 + 1], -1, b)
+        theta = theta + 0.5 * space.axis_wavenumbers[a] * p
+    if n_orders is None:
+        odd = np.sin(theta)
+    else:
+        odd = sum((-1) ** j * np.power(theta, 2 * j + 1) / factorial(2 * j + 1) for j in range(n_orders))
+    axes = tuple(own)
+    return fourier.ifftn(2j * odd * fourier.fftn(values, axes), axes).real
+
+
+class Streaming(_MixedPhase):
+    r"""Motion in x under E(k): :math:`\partial_t w = -i[E(k+q/2)-E(k-q/2)]\,w` in (q, k).
+
+    Parameters
+    ----------
+    space : SymbolSpace
+    energy : array (1.., *k), energy
+    n_orders : int or None
+        1: group velocity only; 2: with the third derivative; None: all orders of the Moyal product.
+
+    Notes
+    -----
+    docs/theory.md section 5; unitary, exact for any time step.
+    """
+
+    def __init__(self, space: SymbolSpace, energy: FloatArray, n_orders: int | None):
+        s, d = space.grid.n_position_axes, space.grid.n_momentum_axes
+        symbol = _shifted_difference(space, energy, range(s, s + d), range(s), n_orders)
+        super().__init__(space.grid, tuple(range(s)), symbol)
+
+
+class Acceleration(_MixedPhase):
+    r"""Motion in k under U(x): :math:`\partial_t w = +i[U(x+s/2)-U(x-s/2)]\,w` in (x, s), s dual to k.
+
+    Parameters
+    ----------
+    space : SymbolSpace
+    potential : array (*x, 1..), energy
+    n_orders : int or None
+        As in :class:`Streaming`.
+    """
+
+    def __init__(self, space: SymbolSpace, potential: FloatArray, n_orders: int | None):
+        s = space.grid.n_position_axes
+        symbol = _shifted_difference(space, potential, range(s), range(s, 2 * s), n_orders)
+        super().__init__(space.grid, tuple(range(s, 2 * s)), -symbol)
+
+
+class PhaseSpaceFlow:
+    r"""Pseudo-spectral flux form, :math:`\partial_t w = -\partial_b(w V_b + M_b^{df}\,\partial_d\partial_f w)`.
+
+    Parameters
+    ----------
+    space : SymbolSpace
+    velocity : array (a, *x, *k)
+        V.
+    third_derivative : dict (b, (d, f)) -> array (*x, *k)
+        Coefficients M of the Moyal term, see ``equation.moyal_coefficients``.
+    kept : array (*q half), optional
+        Factor between 0 and 1 on each Fourier mode of the result (dealiasing).
+
+    Notes
+    -----
+    Being a divergence it keeps the particle number to rounding.  Its flow is RK4 with as many equal
+    substeps as stability asks for, so a composition scheme keeps its order up to four.
+    """
+
+    _scheme = ExplicitRungeKutta("rk4", RK4)
+
+    def __init__(
+        self,
+        space: SymbolSpace,
+        velocity: FloatArray,
+        third_derivative: dict[tuple[int, MultiIndex], FloatArray],
+        kept: FloatArray | None = None,
+    ):
+        self._grid = space.grid
+        self.velocity = velocity
+        self.third_derivative = third_derivative
+        self._kept = kept
+        self._axes = tuple(range(-self._grid.n_axes, 0))
+        half = self._grid.shape[-1] // 2 + 1
+        self._wavenumbers = [*space.axis_wavenumbers[:-1], space.axis_wavenumbers[-1][..., :half]]
+
+    def rhs(self, w: FloatArray, t: float) -> FloatArray:
+        """Minus the divergence of the flux."""
+        q = self._wavenumbers
+        second: dict[MultiIndex, FloatArray] = {}
+        if self.third_derivative:
+            w_hat = fourier.rfftn(w, self._axes)
+            for d, f in sorted({pair for _, pair in self.third_derivative}):
+                second[d, f] = fourier.irfftn(-q[d] * q[f] * w_hat, self._grid.shape, self._axes)
+        total: Array | float = 0.0
+        for b in range(self._grid.n_axes):
+            flux = self.velocity[b] * w
+            for (axis, pair), coefficient in self.third_derivative.items():
+                if axis == b:
+                    flux += coefficient * second[pair]
+            total = total - 1j * q[b] * fourier.rfftn(flux, self._axes)
+        if self._kept is not None:
+            total = total * self._kept
+        return fourier.irfftn(total, self._grid.shape, self._axes)
+
+    def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
+        """RK4 in equal substeps of at most half the stability limit."""
+        n = max(1, int(np.ceil(abs(dt) * self.spectral_radius() / (0.5 * self._scheme.stability_limit))))
+        for _ in range(n):
+            w = self._scheme.step(self, w, t, dt / n)
+        return w
+
+    def spectral_radius(self) -> float:
+        """Bound from the largest coefficients and wavenumbers."""
+        return self._spectral_radius
+
+    @cached_property
+    def _spectral_radius(self) -> float:
+        q_max = [float(np.abs(q).max()) for q in self._wavenumbers]
+        total = sum(float(np.abs(v).max()) * q for v, q in zip(self.velocity, q_max, strict=True))
+        for (b, (d, f)), coefficient in self.third_derivative.items():
+            total += float(np.abs(coefficient).max()) * q_max[b] * q_max[d] * q_max[f]
+        return total

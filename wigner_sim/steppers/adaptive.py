@@ -1,0 +1,124 @@
+"""Step size: measured error of one step, choice of a fixed step, and adaptive control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wigner_sim.steppers.protocol import SplitEquation, Stepper
+
+#: Fraction of the stability limit that a chosen step may use.
+STABILITY_SAFETY = 0.7
+
+
+def estimate_error(stepper: Stepper, equation: SplitEquation, u: NDArray, t: float, dt: float) -> tuple[NDArray, float]:
+    """Two half steps, and their error relative to max|u| estimated by comparison with one whole step.
+
+    For a scheme of order p the difference of the two results is ``2^p - 1`` times the error of the finer one.
+    """
+    whole = stepper.step(equation, u, t, dt)
+    half = stepper.step(equation, u, t, 0.5 * dt)
+    halves = stepper.step(equation, half, t + 0.5 * dt, 0.5 * dt)
+    scale = max(float(np.abs(u).max()), np.finfo(float).tiny)
+    error = float(np.abs(halves - whole).max()) / scale / (2**stepper.order - 1)
+    return halves, error
+
+
+@dataclass(frozen=True)
+class ChosenStep:
+    """A time step and the reason for it, in words."""
+
+    dt: float
+    reason: str
+
+
+def choose_step(
+    stepper: Stepper, equation: SplitEquation, u: NDArray, t: float, duration: float, tolerance: float
+) -> ChosenStep:
+    """Largest fixed step that is stable and keeps the estimated error over ``duration`` below ``tolerance``.
+
+    Parameters
+    ----------
+    u : array
+        State at time ``t``, on which the error of one step is measured.
+    duration : float, time
+    tolerance : float
+        Allowed error at the end relative to max|u|, if errors of single steps add up.
+
+    Returns
+    -------
+    ChosenStep
+        Its ``dt`` divides ``duration``.
+    """
+    radius = equation.spectral_radius(t)
+    stable = STABILITY_SAFETY * stepper.stability_limit / radius if radius > 0 else np.inf
+    trial = min(stable, duration)
+    reason = f"stability: {STABILITY_SAFETY:g} of the limit {stepper.stability_limit:.3g}/{radius:.3g} of {stepper.name}"
+    if not np.isfinite(stable) or trial == duration:
+        reason = f"the whole duration in one step is within the tolerance {tolerance:g}"
+    for _ in range(60):
+        _, error = estimate_error(stepper, equation, u, t, trial)
+        # halves have been measured: one step of size trial makes 2^p times that error
+        accumulated = error * 2**stepper.order * duration / trial
+        if np.isfinite(accumulated) and accumulated <= tolerance:
+            break
+        growth = tolerance / accumulated if np.isfinite(accumulated) else 0.0
+        trial *= max(0.25, min(0.9, 0.9 * growth ** (1 / stepper.order)))
+        reason = f"accuracy: estimated error {tolerance:g} of max|w| over the run with {stepper.name}"
+    n_steps = max(1, int(np.ceil(duration / trial * (1 - 1e-12))))
+    return ChosenStep(duration / n_steps, reason)
+
+
+@dataclass
+class StepDoubling:
+    """Adaptive control: accepts two half steps when their measured error rate is within the tolerance.
+
+    Parameters
+    ----------
+    stepper : Stepper
+    tolerance : float
+        Allowed error over ``duration``, relative to max|u|; a step may use its share ``dt/duration``.
+    duration : float, time
+    dt : float
+        First step to try; afterwards the next one to try.
+
+    Notes
+    -----
+    No local extrapolation: the result is the scheme's own, with its conservation properties.
+    """
+
+    stepper: Stepper
+    tolerance: float
+    duration: float
+    dt: float
+    n_rejected: int = 0
+
+    def step(self, equation: SplitEquation, u: NDArray, t: float, largest: float) -> tuple[NDArray, float]:
+        """Advance by an accepted step of at most ``largest``; returns the state and the step taken."""
+        radius = equation.spectral_radius(t)
+        stable = 2 * STABILITY_SAFETY * self.stepper.stability_limit / radius if radius > 0 else np.inf
+        while True:
+            dt = min(self.dt, largest, stable)
+            new, error = estimate_error(self.stepper, equation, u, t, dt)
+            allowed = self.tolerance * dt / self.duration
+            ratio = allowed / error if error > 0 else np.inf
+            factor = 0.9 * ratio ** (1 / self.stepper.order) if np.isfinite(error) else 0.2
+            if np.isfinite(error) and error <= allowed:
+                if dt == self.dt or factor < 1:
+                    self.dt = dt * min(2.0, max(0.5, factor))
+                return new, dt
+            self.n_rejected += 1
+            self.dt = dt * max(0.2, min(0.9, factor))
+            if t + self.dt == t:
+                raise FloatingPointError("the adaptive step fell to zero: the state is no longer finite or smooth")
+
+    def state(self) -> dict[str, Any]:
+        """What a restart needs."""
+        return {"dt": self.dt, "n_rejected": self.n_rejected}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+        self.dt, self.n_rejected = float(state["dt"]), int(state["n_rejected"])

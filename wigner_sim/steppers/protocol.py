@@ -1,0 +1,62 @@
+"""What a time stepper needs from an equation, and what a simulation needs from a stepper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: State of the equation; any real or complex array.
+State = TypeVar("State", bound=NDArray[np.generic])
+
+
+class Flow(Protocol):
+    """One part of the equation whose own evolution is known (exactly, or to at least order 4)."""
+
+    def flow(self, u: NDArray, t: float, dt: float) -> NDArray:
+        """State after ``dt`` under this part alone, its coefficients frozen at time ``t``."""
+        ...
+
+
+class Equation(Protocol):
+    """An equation ``du/dt = rhs(u, t)``."""
+
+    def rhs(self, u: NDArray, t: float) -> NDArray:
+        """Time derivative of the state."""
+        ...
+
+    def spectral_radius(self, t: float) -> float:
+        """Upper bound of the modulus of the eigenvalues of the right-hand side (1/time)."""
+        ...
+
+
+class SplitEquation(Equation, Protocol):
+    """An equation that is a sum of parts with known flows."""
+
+    @property
+    def flows(self) -> Sequence[Flow]:
+        """The parts; their right-hand sides add up to ``rhs``."""
+        ...
+
+
+class Stepper(Protocol):
+    """A one-step scheme.
+
+    Attributes
+    ----------
+    name : str
+    order : int
+        Global error falls as dt^order; measured by the tests for every entry of the table.
+    stability_limit : float
+        Largest ``dt * spectral_radius`` on the imaginary axis; infinite for splitting schemes.
+    """
+
+    name: str
+    order: int
+    stability_limit: float
+
+    def step(self, equation: SplitEquation, u: NDArray, t: float, dt: float) -> NDArray:
+        """State at ``t + dt`` (the input is left untouched)."""
+        ...

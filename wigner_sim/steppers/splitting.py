@@ -1,0 +1,83 @@
+"""Splitting schemes: compositions of the flows of an equation's parts, in any number.
+
+One basic step is ``chi_h = F_1(h) F_2(h) .. F_m(h)`` and its adjoint ``F_m(h) .. F_1(h)``; a scheme
+alternates the two with fractions gamma_j of the time step.  Time itself is one more part: it moves
+in the middle of chi, the coefficients of the others being frozen, which keeps the order for
+time-dependent equations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from numpy.typing import NDArray
+
+from wigner_sim.steppers.protocol import SplitEquation
+
+#: Strang 1968 (Marchuk 1968): chi then its adjoint with half steps.
+STRANG = (0.5, 0.5)
+
+
+def _alternating(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
+    """Fractions gamma from the coefficients ``A a_1, B b_1, A a_2, ...`` of a two-part scheme.
+
+    ``gamma_1 = a_1``, ``gamma_2j = b_j - gamma_2j-1``, ``gamma_2j+1 = a_j+1 - gamma_2j``.
+    McLachlan, SIAM J. Sci. Comput. 16, 151 (1995).
+    """
+    gamma = [a[0]]
+    for b_j, a_next in zip(b, a[1:], strict=True):
+        gamma.append(b_j - gamma[-1])
+        gamma.append(a_next - gamma[-1])
+    return tuple(gamma[:-1])
+
+
+def _blanes_moan() -> tuple[float, ...]:
+    a = (0.0792036964311957, 0.353172906049774, -0.0420650803577195)
+    b = (0.209515106613362, -0.143851773179818)
+    a = (*a, 1 - 2 * sum(a), *a[::-1])
+    b = (*b, 0.5 - sum(b), 0.5 - sum(b), *b[::-1])
+    return _alternating(a, b)
+
+
+#: Order 4 with six stages, S6 of Blanes and Moan, J. Comput. Appl. Math. 142, 313 (2002), table 2.
+BLANES_MOAN4 = _blanes_moan()
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A scheme given by its fractions gamma: chi, adjoint, chi, adjoint, ..."""
+
+    name: str
+    order: int
+    fractions: tuple[float, ...]
+    stability_limit: float = float("inf")
+
+    def step(self, equation: SplitEquation, u: NDArray, t: float, dt: float) -> NDArray:
+        """State at ``t + dt``."""
+        flows = equation.flows
+        for which, fraction in self._sequence(len(flows)):
+            if which is None:
+                t += fraction * dt
+            else:
+                u = flows[which].flow(u, t, fraction * dt)
+        return u
+
+    @cached_property
+    def _sequences(self) -> dict[int, tuple[tuple[int | None, float], ...]]:
+        return {}
+
+    def _sequence(self, n_flows: int) -> tuple[tuple[int | None, float], ...]:
+        """Flows in the order they act, ``None`` for time, equal neighbours merged."""
+        if n_flows not in self._sequences:
+            # time moves after the first part, so that no part acts twice where chi meets its adjoint
+            parts: list[int | None] = [0, None, *range(1, n_flows)]
+            merged: list[tuple[int | None, float]] = []
+            for j, fraction in enumerate(self.fractions):
+                for part in parts if j % 2 == 0 else reversed(parts):
+                    if merged and merged[-1][0] == part:
+                        merged[-1] = (part, merged[-1][1] + fraction)
+                    else:
+                        merged.append((part, fraction))
+            self._sequences[n_flows] = tuple(merged)
+        return self._sequences[n_flows]
