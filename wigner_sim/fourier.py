@@ -8,14 +8,14 @@ processes on one machine produce the same bits.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyfftw
 import pyfftw.interfaces.numpy_fft as fftw
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
+Array = NDArray[Any]
 
 PLANNER = "FFTW_ESTIMATE"
 
@@ -38,7 +38,7 @@ enable_plan_cache()
 
 
 @lru_cache(maxsize=256)
-def wavenumbers(n_points: int, period: float) -> FloatArray:
+def wavenumbers(n_points: int, period: float) -> Array:
     """Angular wavenumbers of a periodic axis in FFT order, shape (n_points,)."""
     q = 2 * np.pi * np.fft.fftfreq(n_points, d=period / n_points)
     q.setflags(write=False)
@@ -46,7 +46,7 @@ def wavenumbers(n_points: int, period: float) -> FloatArray:
 
 
 @lru_cache(maxsize=256)
-def derivative_wavenumbers(n_points: int, period: float) -> FloatArray:
+def derivative_wavenumbers(n_points: int, period: float) -> Array:
     """Angular wavenumbers with the Nyquist entry of an even axis set to zero.
 
     The Nyquist mode has no partner of opposite sign, so an odd derivative of it is not real; it is
@@ -59,25 +59,25 @@ def derivative_wavenumbers(n_points: int, period: float) -> FloatArray:
     return q
 
 
-def fftn(values: ComplexArray, axes: tuple[int, ...]) -> ComplexArray:
+def fftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward complex transform over ``axes`` (unnormalised)."""
     if not axes:
         return np.asarray(values, dtype=complex)
     return fftw.fftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
 
 
-def ifftn(values: ComplexArray, axes: tuple[int, ...]) -> ComplexArray:
+def ifftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Inverse complex transform over ``axes`` (normalised by 1/n)."""
     if not axes:
         return np.asarray(values, dtype=complex)
     return fftw.ifftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
 
 
-def rfftn(values: FloatArray, axes: tuple[int, ...]) -> ComplexArray:
+def rfftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward real transform over ``axes``; the last of them is halved."""
     return fftw.rfftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
 
 
-def irfftn(values: ComplexArray, shape: tuple[int, ...], axes: tuple[int, ...]) -> FloatArray:
+def irfftn(values: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """Inverse of :func:`rfftn`; ``shape`` are the real lengths along ``axes``."""
     return fftw.irfftn(values, s=shape, axes=axes, planner_effort=PLANNER, threads=_threads)

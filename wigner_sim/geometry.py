@@ -78,14 +78,13 @@ def moyal_berry_curvature(
     if time_derivatives:
         derivatives.append([space.symbol(p) for p in time_derivatives[: order + 1]])
     n = len(derivatives)
-    density = [None, trace(pi[1].values).real] if order else [None]
     omega = [np.zeros((n, n, *space.grid.shape)) for _ in range(order + 1)]
     for a in range(n):
         for b in range(a + 1, n):
             trace_orders = _curvature_trace(pi, derivatives[a], derivatives[b], order)
             omega[0][a, b] = trace_orders[0]
             if order:
-                omega[1][a, b] = trace_orders[1] - density[1] * trace_orders[0]
+                omega[1][a, b] = trace_orders[1] - trace(pi[1].values).real * trace_orders[0]
             for term in omega:
                 term[b, a] = -term[a, b]
     return omega

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wigner_sim.errors import CaseError
 
-FloatArray = NDArray[np.float64]
+#: Real values; numpy's precise element types are not tracked.
+FloatArray = NDArray[Any]
 
 AXIS_LETTERS = ("x", "y", "z")
 
@@ -59,7 +61,9 @@ class PhaseSpaceGrid:
         if not 1 <= len(self.n_k) <= 3:
             raise CaseError(f"a crystal has 1 to 3 momentum axes, got {len(self.n_k)}")
         if len(self.n_x) > len(self.n_k):
-            raise CaseError(f"{len(self.n_x)} position axes for {len(self.n_k)} momentum axes: at most as many")
+            raise CaseError(
+                f"{len(self.n_x)} position axes for {len(self.n_k)} momentum axes: at most as many"
+            )
         if len(self.lengths) != len(self.n_x):
             raise CaseError(f"{len(self.n_x)} position axes but {len(self.lengths)} lengths")
         if min(self.shape) < 4:
@@ -120,7 +124,9 @@ class PhaseSpaceGrid:
     @cached_property
     def axis_points(self) -> tuple[FloatArray, ...]:
         """Coordinates along each axis: positions from 0, momenta from -pi."""
-        positions = tuple(np.arange(n) * (length / n) for n, length in zip(self.n_x, self.lengths, strict=True))
+        positions = tuple(
+            np.arange(n) * (length / n) for n, length in zip(self.n_x, self.lengths, strict=True)
+        )
         momenta = tuple(-np.pi + 2 * np.pi * np.arange(n) / n for n in self.n_k)
         return positions + momenta
 

@@ -52,7 +52,9 @@ class LocalBands:
         gaps = self.energies[:, None] - self.energies[None, :]
         weights = np.where(mixed, 1.0 / np.where(mixed, gaps, 1.0), 0.0)
         in_eigenbasis = multiply(multiply(adjoint(self.vectors), operator, n_grid), self.vectors, n_grid)
-        return multiply(multiply(self.vectors, weights * in_eigenbasis, n_grid), adjoint(self.vectors), n_grid)
+        return multiply(
+            multiply(self.vectors, weights * in_eigenbasis, n_grid), adjoint(self.vectors), n_grid
+        )
 
 
 def gap_to_other_bands(energies: FloatArray, bands: range) -> FloatArray:
@@ -151,7 +153,7 @@ def moyal_projector(
 
 
 def projector_residuals(hamiltonian: Symbol, pi: Sequence[Symbol]) -> tuple[float, float]:
-    """Largest elements of ``pi * pi - pi`` and ``[H, pi]_*`` (static), all star orders up to twice the kept one.
+    """Largest elements of ``pi * pi - pi`` and ``[H, pi]_*`` of a static projector, all star orders included.
 
     Both fall as eps^(order + 1) when the gradients are made weaker.
     """

@@ -18,15 +18,16 @@ from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from itertools import combinations_with_replacement
 from math import factorial, prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wigner_sim import fourier
-from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.grid import FloatArray, PhaseSpaceGrid
 
-Array = NDArray[np.complex128]
-FloatArray = NDArray[np.float64]
+#: Real or complex values on the grid.
+Array = NDArray[Any]
 #: Phase-space indices of a multiple derivative, e.g. (0, 0, 1); the order does not matter.
 MultiIndex = tuple[int, ...]
 
@@ -76,7 +77,7 @@ class SymbolSpace:
             kept[n // 2] = 0.0
         return 1j * (q - offset) * kept.reshape(q.shape)
 
-    def symbol(self, values: Array | FloatArray) -> Symbol:
+    def symbol(self, values: Array) -> Symbol:
         """Wrap an array on the grid."""
         return Symbol(self, values)
 
@@ -88,7 +89,7 @@ class Symbol:
     orbital offsets).
     """
 
-    def __init__(self, space: SymbolSpace, values: Array | FloatArray):
+    def __init__(self, space: SymbolSpace, values: Array):
         self.space = space
         self.values = values
         self._derivatives: dict[MultiIndex, Array] = {(): values}
@@ -146,7 +147,9 @@ def adjoint(a: Array) -> Array:
 
 
 @cache
-def _poisson_contractions(epsilon: bytes, n_axes: int, order: int) -> tuple[tuple[float, MultiIndex, MultiIndex], ...]:
+def _poisson_contractions(
+    epsilon: bytes, n_axes: int, order: int
+) -> tuple[tuple[float, MultiIndex, MultiIndex], ...]:
     """Terms (weight, left axes, right axes) of ``eps_ab eps_cd ... (d_a d_c ..)(d_b d_d ..)``, merged."""
     eps = np.frombuffer(epsilon).reshape(n_axes, n_axes)
     pairs = [(a, b) for a in range(n_axes) for b in range(n_axes) if eps[a, b] != 0.0]
@@ -158,7 +161,9 @@ def _poisson_contractions(epsilon: bytes, n_axes: int, order: int) -> tuple[tupl
     return tuple((weight, left, right) for (left, right), weight in weights.items() if weight != 0.0)
 
 
-def poisson_contractions(grid: PhaseSpaceGrid, order: int) -> tuple[tuple[float, MultiIndex, MultiIndex], ...]:
+def poisson_contractions(
+    grid: PhaseSpaceGrid, order: int
+) -> tuple[tuple[float, MultiIndex, MultiIndex], ...]:
     """Expand ``(eps_ab <-d_a ->d_b)^order`` into (weight, left axes, right axes) terms."""
     return _poisson_contractions(grid.epsilon.tobytes(), grid.n_axes, order)
 

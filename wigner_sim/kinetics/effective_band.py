@@ -5,15 +5,16 @@ Source: docs/theory.md sections 4 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from wigner_sim.geometry import moyal_berry_curvature, quantum_metric
-from wigner_sim.kinetics.faces import MetricSmearing
+from wigner_sim.kinetics.faces import Faces, MetricSmearing
 from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands, moyal_projector
-from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace, star_product_at, trace
+from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace, star_product_at, trace
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,20 @@ class EffectiveBand:
     gap: FloatArray
     rate_curvature: FloatArray | None = None
 
+    @cached_property
     def smearing(self) -> MetricSmearing:
         """The operators S, S^T of this band."""
         return MetricSmearing(self.space, self.metric)
+
+    @cached_property
+    def faces(self) -> Faces:
+        """The maps between c, w and f."""
+        return Faces(self.density_of_states, self.smearing)
+
+    @property
+    def band_density_energy(self) -> FloatArray:
+        """``h_f = h_w - S^T h_0``, dual to f."""
+        return self.total_energy_symbol - self.smearing.apply_transpose(self.energy[0])
 
     @property
     def total_energy_symbol(self) -> FloatArray:
@@ -82,25 +94,83 @@ def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: floa
     -----
     docs/theory.md section 4.  S is never inverted; M is inverted order by order.
     """
-    space = hamiltonian.space
+    bands = _gapped_bands(hamiltonian, band, minimum_gap)
+    pi = moyal_projector(hamiltonian, bands, range(band, band + 1), order)
+    return _assemble(hamiltonian, bands, band, pi, [])
+
+
+def driven_effective_band(
+    matrix_at: Callable[[float], Symbol],
+    t: float,
+    delta: float,
+    band: int,
+    order: int,
+    minimum_gap: float = 1e-6,
+) -> EffectiveBand:
+    r"""Effective band of a time-dependent matrix symbol at time ``t``; d_t counts as one order.
+
+    The projector obeys ``[H, pi]_* = i d_t pi`` and the flow gains ``eps_an Omega*_nt``.  Time
+    derivatives are central differences of fourth order over ``delta``.
+
+    Parameters
+    ----------
+    matrix_at : callable t -> Symbol (n, n, *x, *k), energy
+    t, delta : float, time
+        ``delta`` short against every time scale of the drive.
+    band, order, minimum_gap
+        As in :func:`effective_band`.
+
+    Notes
+    -----
+    docs/theory.md section 8.
+    """
+    if order == 0:
+        return effective_band(matrix_at(t), band, 0, minimum_gap)
     group = range(band, band + 1)
+    reach = 2 * order  # differences reach two steps to either side for each order
+    times = range(-reach, reach + 1)
+    symbols = {j: matrix_at(t + j * delta) for j in times}
+    bands = {j: _gapped_bands(symbols[j], band, minimum_gap) for j in times}
+    projectors = {j: bands[j].projector(group) for j in times}
+    rates = {j: [_central_difference(projectors, j, delta)] for j in times if abs(j) <= reach - 2}
+    if order == 2:
+        first = {j: moyal_projector(symbols[j], bands[j], group, 1, rates[j])[1].values for j in rates}
+        rates[0].append(_central_difference(first, 0, delta))
+    pi = moyal_projector(symbols[0], bands[0], group, order, rates[0])
+    return _assemble(symbols[0], bands[0], band, pi, rates[0])
+
+
+def _central_difference(values: Mapping[int, Array], j: int, delta: float) -> Array:
+    return (8 * (values[j + 1] - values[j - 1]) - (values[j + 2] - values[j - 2])) / (12 * delta)
+
+
+def _gapped_bands(hamiltonian: Symbol, band: int, minimum_gap: float) -> LocalBands:
     bands = LocalBands.of(hamiltonian.values)
-    check_gap(space.grid, bands.energies, group, minimum_gap)
-    pi = moyal_projector(hamiltonian, bands, group, order)
-    n_axes = space.grid.n_axes
+    check_gap(hamiltonian.space.grid, bands.energies, range(band, band + 1), minimum_gap)
+    return bands
+
+
+def _assemble(
+    hamiltonian: Symbol, bands: LocalBands, band: int, pi: Sequence[Symbol], rates: Sequence[Array]
+) -> EffectiveBand:
+    """Energy, density of states, metric and curvature from the Moyal projector and its rates."""
+    space = hamiltonian.space
+    order, n_axes = len(pi) - 1, space.grid.n_axes
     metric = quantum_metric(pi[0]) if order == 2 else np.zeros((n_axes, n_axes, *(1,) * n_axes))
     smearing = MetricSmearing(space, metric)
     density = [trace(p.values).real for p in pi]
     if order == 2:
         density[2] = density[2] - smearing.of_one
+    curvature = moyal_berry_curvature(pi, order - 1, rates) if order else []
     return EffectiveBand(
         space=space,
         order=order,
         energy=_dual_energy(hamiltonian, pi, density, smearing),
         density_of_states=np.sum(density, axis=0),
-        curvature=moyal_berry_curvature(pi, order - 1) if order else [],
+        curvature=[omega[:n_axes, :n_axes] for omega in curvature],
         metric=metric,
-        gap=gap_to_other_bands(bands.energies, group),
+        gap=gap_to_other_bands(bands.energies, range(band, band + 1)),
+        rate_curvature=np.sum([omega[:n_axes, n_axes] for omega in curvature], axis=0) if rates else None,
     )
 
 

@@ -82,7 +82,7 @@ class KineticEquation:
 
     def spectral_radius(self, t: float) -> float:
         """Bound on the eigenvalues, the sum of those of the terms."""
-        return sum(term.spectral_radius() for term in self.flows)
+        return sum(term.spectral_radius(t) for term in self.flows)
 
 
 def unsplit_equation(effective: EffectiveBand, moyal: bool = True, dealias: str = "none") -> KineticEquation:
@@ -129,7 +129,9 @@ def split_equation(
         for (b, pair), coefficient in moyal_coefficients(space, band_energy).items():
             if max(b, *pair) >= s:  # a field turns derivatives in x into derivatives in k
                 third[b, pair] = third.get((b, pair), 0.0) + coefficient
-    terms: list[Term] = [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders)] if s else []
+    terms: list[Term] = (
+        [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders)] if s else []
+    )
     if np.abs(velocity).max() > 1e-14 or third or not terms:
         terms.append(PhaseSpaceFlow(space, velocity, third, dealiasing_factor(space, dealias)))
     return KineticEquation(terms)

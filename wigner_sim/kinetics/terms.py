@@ -33,7 +33,7 @@ class Term(Protocol):
         """State after ``dt`` under this part alone."""
         ...
 
-    def spectral_radius(self) -> float:
+    def spectral_radius(self, t: float) -> float:
         """Upper bound of its eigenvalues' modulus."""
         ...
 
@@ -59,7 +59,7 @@ class _MixedPhase:
             self._phases[dt] = np.exp(-1j * dt * self._symbol)
         return self._multiply(w, self._phases[dt])
 
-    def spectral_radius(self) -> float:
+    def spectral_radius(self, t: float) -> float:
         """Largest frequency."""
         return float(np.abs(self._symbol).max())
 
@@ -70,13 +70,13 @@ class _MixedPhase:
 def _shifted_difference(
     space: SymbolSpace, values: FloatArray, own: range, partner: range, n_orders: int | None
 ) -> FloatArray:
-    """``F(z + p/2) - F(z - p/2)`` with F a function of the ``own`` axes, p the wavenumbers of the partner axes.
+    """``F(z + p/2) - F(z - p/2)``, F a function of the ``own`` axes, p the partner axes' wavenumbers.
 
     Mode by mode it is ``2 i sin(m . p / 2)``; ``n_orders`` keeps that many odd powers (1: first derivative,
     2: third too), ``None`` all of them.  The last partner axis is halved, as a real transform wants it.
     """
     grid = space.grid
-    theta: FloatArray | float = 0.0
+    theta: FloatArray = np.zeros(())
     for a, b in zip(own, partner, strict=False):
         p = space.axis_wavenumbers[b]
         if b == partner[-1]:
@@ -85,7 +85,7 @@ def _shifted_difference(
     if n_orders is None:
         odd = np.sin(theta)
     else:
-        odd = sum((-1) ** j * np.power(theta, 2 * j + 1) / factorial(2 * j + 1) for j in range(n_orders))
+        odd = sum((-1) ** j * theta ** (2 * j + 1) / factorial(2 * j + 1) for j in range(n_orders))
     axes = tuple(own)
     return fourier.ifftn(2j * odd * fourier.fftn(values, axes), axes).real
 
@@ -129,7 +129,7 @@ class Acceleration(_MixedPhase):
 
 
 class PhaseSpaceFlow:
-    r"""Pseudo-spectral flux form, :math:`\partial_t w = -\partial_b(w V_b + M_b^{df}\,\partial_d\partial_f w)`.
+    r"""Flux form on the grid, :math:`\partial_t w = -\partial_b(w V_b + M_b^{df}\,\partial_d\partial_f w)`.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class PhaseSpaceFlow:
             w_hat = fourier.rfftn(w, self._axes)
             for d, f in sorted({pair for _, pair in self.third_derivative}):
                 second[d, f] = fourier.irfftn(-q[d] * q[f] * w_hat, self._grid.shape, self._axes)
-        total: Array | float = 0.0
+        total: Array = np.zeros(())
         for b in range(self._grid.n_axes):
             flux = self.velocity[b] * w
             for (axis, pair), coefficient in self.third_derivative.items():
@@ -185,12 +185,12 @@ class PhaseSpaceFlow:
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """RK4 in equal substeps of at most half the stability limit."""
-        n = max(1, int(np.ceil(abs(dt) * self.spectral_radius() / (0.5 * self._scheme.stability_limit))))
+        n = max(1, int(np.ceil(abs(dt) * self.spectral_radius(t) / (0.5 * self._scheme.stability_limit))))
         for _ in range(n):
             w = self._scheme.step(self, w, t, dt / n)
         return w
 
-    def spectral_radius(self) -> float:
+    def spectral_radius(self, t: float) -> float:
         """Bound from the largest coefficients and wavenumbers."""
         return self._spectral_radius
 

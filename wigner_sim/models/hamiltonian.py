@@ -73,7 +73,9 @@ class Hamiltonian:
         return replace(
             self,
             matrix=lambda x, k, t: matrix(np.asarray(x) / dilation, k, t / dilation),
-            potential=None if potential is None else lambda x, t: potential(np.asarray(x) / dilation, t / dilation),
+            potential=None
+            if potential is None
+            else lambda x, t: potential(np.asarray(x) / dilation, t / dilation),
         )
 
 
@@ -86,5 +88,10 @@ def separable_hamiltonian(
         return bloch(k) + potential(x, t)[..., None, None] * np.eye(n_orbitals)
 
     return Hamiltonian(
-        matrix=matrix, n_orbitals=n_orbitals, n_dimensions=n_dimensions, bloch=bloch, potential=potential, **attributes
+        matrix=matrix,
+        n_orbitals=n_orbitals,
+        n_dimensions=n_dimensions,
+        bloch=bloch,
+        potential=potential,
+        **attributes,
     )

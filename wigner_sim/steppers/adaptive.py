@@ -14,7 +14,9 @@ from wigner_sim.steppers.protocol import SplitEquation, Stepper
 STABILITY_SAFETY = 0.7
 
 
-def estimate_error(stepper: Stepper, equation: SplitEquation, u: NDArray, t: float, dt: float) -> tuple[NDArray, float]:
+def estimate_error(
+    stepper: Stepper, equation: SplitEquation, u: NDArray, t: float, dt: float
+) -> tuple[NDArray, float]:
     """Two half steps, and their error relative to max|u| estimated by comparison with one whole step.
 
     For a scheme of order p the difference of the two results is ``2^p - 1`` times the error of the finer one.
@@ -56,7 +58,8 @@ def choose_step(
     radius = equation.spectral_radius(t)
     stable = STABILITY_SAFETY * stepper.stability_limit / radius if radius > 0 else np.inf
     trial = min(stable, duration)
-    reason = f"stability: {STABILITY_SAFETY:g} of the limit {stepper.stability_limit:.3g}/{radius:.3g} of {stepper.name}"
+    limit = f"{stepper.stability_limit:.3g}/{radius:.3g}"
+    reason = f"stability: {STABILITY_SAFETY:g} of the limit {limit} of {stepper.name}"
     if not np.isfinite(stable) or trial == duration:
         reason = f"the whole duration in one step is within the tolerance {tolerance:g}"
     for _ in range(60):
@@ -113,7 +116,9 @@ class StepDoubling:
             self.n_rejected += 1
             self.dt = dt * max(0.2, min(0.9, factor))
             if t + self.dt == t:
-                raise FloatingPointError("the adaptive step fell to zero: the state is no longer finite or smooth")
+                raise FloatingPointError(
+                    "the adaptive step fell to zero: the state is no longer finite or smooth"
+                )
 
     def state(self) -> dict[str, Any]:
         """What a restart needs."""

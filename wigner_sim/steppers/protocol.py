@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-import numpy as np
 from numpy.typing import NDArray
-
-#: State of the equation; any real or complex array.
-State = TypeVar("State", bound=NDArray[np.generic])
 
 
 class Flow(Protocol):
@@ -53,9 +49,14 @@ class Stepper(Protocol):
         Largest ``dt * spectral_radius`` on the imaginary axis; infinite for splitting schemes.
     """
 
-    name: str
-    order: int
-    stability_limit: float
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def order(self) -> int: ...  # noqa: D102
+
+    @property
+    def stability_limit(self) -> float: ...  # noqa: D102
 
     def step(self, equation: SplitEquation, u: NDArray, t: float, dt: float) -> NDArray:
         """State at ``t + dt`` (the input is left untouched)."""

@@ -70,4 +70,6 @@ class ExplicitRungeKutta:
                 if weight:
                     stage = stage + (dt * weight) * slope
             slopes.append(equation.rhs(stage, t + c * dt))
-        return u + dt * sum(weight * slope for weight, slope in zip(self.tableau.b, slopes, strict=True) if weight)
+        return u + dt * sum(
+            weight * slope for weight, slope in zip(self.tableau.b, slopes, strict=True) if weight
+        )

@@ -35,9 +35,8 @@ def _alternating(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...
 def _blanes_moan() -> tuple[float, ...]:
     a = (0.0792036964311957, 0.353172906049774, -0.0420650803577195)
     b = (0.209515106613362, -0.143851773179818)
-    a = (*a, 1 - 2 * sum(a), *a[::-1])
-    b = (*b, 0.5 - sum(b), 0.5 - sum(b), *b[::-1])
-    return _alternating(a, b)
+    middle_a, middle_b = 1 - 2 * sum(a), 0.5 - sum(b)
+    return _alternating((*a, middle_a, *a[::-1]), (*b, middle_b, middle_b, *b[::-1]))
 
 
 #: Order 4 with six stages, S6 of Blanes and Moan, J. Comput. Appl. Math. 142, 313 (2002), table 2.
