@@ -132,15 +132,16 @@ def driven_effective_band(
     symbols = {j: matrix_at(t + j * delta) for j in times}
     bands = {j: _gapped_bands(symbols[j], band, minimum_gap) for j in times}
     projectors = {j: bands[j].projector(group) for j in times}
-    rates = {j: [_central_difference(projectors, j, delta)] for j in times if abs(j) <= reach - 2}
+    rates = {j: [central_difference(projectors, j, delta)] for j in times if abs(j) <= reach - 2}
     if order == 2:
         first = {j: moyal_projector(symbols[j], bands[j], group, 1, rates[j])[1].values for j in rates}
-        rates[0].append(_central_difference(first, 0, delta))
+        rates[0].append(central_difference(first, 0, delta))
     pi = moyal_projector(symbols[0], bands[0], group, order, rates[0])
     return _assemble(symbols[0], bands[0], band, pi, rates[0])
 
 
-def _central_difference(values: Mapping[int, Array], j: int, delta: float) -> Array:
+def central_difference(values: Mapping[int, Array], j: int, delta: float) -> Array:
+    """Fourth-order first difference at step ``j`` of values given at integer steps of size ``delta``."""
     return (8 * (values[j + 1] - values[j - 1]) - (values[j + 2] - values[j - 2])) / (12 * delta)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from wigner_sim import fourier
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
+from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming, Term
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace, poisson_contractions
 
@@ -85,24 +86,22 @@ class KineticEquation:
         return sum(term.spectral_radius(t) for term in self.flows)
 
 
-def unsplit_equation(effective: EffectiveBand, moyal: bool = True, dealias: str = "none") -> KineticEquation:
-    """The whole right-hand side as one pseudo-spectral flow (any Hamiltonian)."""
+def unsplit_equation(effective: EffectiveBand, options: EquationOptions) -> KineticEquation:
+    """The whole right-hand side as one flow in flux form (any Hamiltonian)."""
     space = effective.space
-    third = moyal_coefficients(space, effective.energy[0]) if moyal and effective.order == 2 else {}
-    velocity = phase_space_velocity(effective)
-    return KineticEquation([PhaseSpaceFlow(space, velocity, third, dealiasing_factor(space, dealias))])
+    third = moyal_coefficients(space, effective.energy[0]) if options.third_derivative else {}
+    return KineticEquation([_phase_space_flow(effective, phase_space_velocity(effective), third, options)])
 
 
 def split_equation(
-    effective: EffectiveBand, moyal: bool = True, dealias: str = "none", all_orders: bool = False
+    effective: EffectiveBand, options: EquationOptions, always_rest: bool = False
 ) -> KineticEquation:
-    r"""The equation as streaming under <h>_x, acceleration under <h>_k, and the rest.
+    """The equation as streaming under <h>_x, acceleration under <h>_k, and the rest.
 
     Parameters
     ----------
-    all_orders : bool
-        Keep all orders of the Moyal product in the two exact flows instead of the third derivative;
-        the difference is of fourth order in gradients.
+    always_rest : bool
+        Keep the third term even where it vanishes (driven equations need a fixed number of terms).
 
     Notes
     -----
@@ -110,28 +109,43 @@ def split_equation(
     """
     space = effective.space
     grid = space.grid
-    positions, momenta = grid.position_axes, grid.momentum_axes
-    h = np.broadcast_to(effective.energy[0], grid.shape)
-    band_energy = h.mean(axis=positions, keepdims=True) if positions else h
-    potential = h.mean(axis=momenta, keepdims=True) - h.mean()
-    third_order = moyal and effective.order == 2
-    n_orders = (None if all_orders else 2) if third_order else 1
-    velocity = phase_space_velocity(effective)
     s = grid.n_position_axes
+    h = np.broadcast_to(effective.energy[0], grid.shape)
+    band_energy = h.mean(axis=grid.position_axes, keepdims=True) if s else h
+    potential = h.mean(axis=grid.momentum_axes, keepdims=True) - h.mean()
+    velocity = phase_space_velocity(effective)
+    speed = np.abs(velocity).max()
     for i in range(s):
         velocity[i] -= space.symbol(band_energy).derivative(s + i)
         velocity[s + i] += space.symbol(potential).derivative(i)
-    third: dict[tuple[int, MultiIndex], FloatArray] = {}
-    if third_order:
-        rest = h - band_energy - potential
-        if np.abs(rest).max() > 1e-13 * np.abs(h).max():
-            third = moyal_coefficients(space, rest)
-        for (b, pair), coefficient in moyal_coefficients(space, band_energy).items():
-            if max(b, *pair) >= s:  # a field turns derivatives in x into derivatives in k
-                third[b, pair] = third.get((b, pair), 0.0) + coefficient
-    terms: list[Term] = (
-        [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders)] if s else []
-    )
-    if np.abs(velocity).max() > 1e-14 or third or not terms:
-        terms.append(PhaseSpaceFlow(space, velocity, third, dealiasing_factor(space, dealias)))
+    third = _third_derivative_of_rest(space, h, band_energy, potential) if options.third_derivative else {}
+    terms: list[Term] = []
+    if s:
+        all_orders = options.moyal_series == "all_orders"
+        n_orders = (None if all_orders else 2) if options.third_derivative else 1
+        terms = [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders)]
+    if always_rest or not terms or third or np.abs(velocity).max() > 1e-13 * speed:
+        terms.append(_phase_space_flow(effective, velocity, third, options))
     return KineticEquation(terms)
+
+
+def _third_derivative_of_rest(
+    space: SymbolSpace, h: FloatArray, band_energy: FloatArray, potential: FloatArray
+) -> dict[tuple[int, MultiIndex], FloatArray]:
+    """Moyal coefficients that neither exact streaming nor exact acceleration holds."""
+    rest = h - band_energy - potential
+    third = moyal_coefficients(space, rest) if np.abs(rest).max() > 1e-13 * np.abs(h).max() else {}
+    for (b, pair), coefficient in moyal_coefficients(space, band_energy).items():
+        if max(b, *pair) >= space.grid.n_position_axes:  # a magnetic field turns d_x into d_k
+            third[b, pair] = third.get((b, pair), 0.0) + coefficient
+    return third
+
+
+def _phase_space_flow(
+    effective: EffectiveBand,
+    velocity: FloatArray,
+    third: dict[tuple[int, MultiIndex], FloatArray],
+    options: EquationOptions,
+) -> PhaseSpaceFlow:
+    kept = dealiasing_factor(effective.space, options.dealias)
+    return PhaseSpaceFlow(effective.space, velocity, third, kept, options.moyal_filter == "bounded")

@@ -12,23 +12,9 @@ import numpy as np
 from wigner_sim.geometry import band_normalized_metric, berry_curvature, quantum_metric
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand
+from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands
 from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
-
-
-@dataclass(frozen=True)
-class GeometricTerms:
-    """Which parts of the band geometry act; each is gauge invariant by itself for separable H."""
-
-    berry: bool = True
-    orbital_moment: bool = True
-    metric: bool = True
-    band_normalized_metric: bool = True
-    moyal: bool = True
-
-    def switched_off(self) -> list[str]:
-        """Names of the terms that do not act."""
-        return [name for name, on in vars(self).items() if not on]
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,11 @@ class PhaseSpaceFlow:
         Coefficients M of the Moyal term, see ``equation.moyal_coefficients``.
     kept : array (*q half), optional
         Factor between 0 and 1 on each Fourier mode of the result (dealiasing).
+    bounded : bool
+        Multiply the modes of w under the third derivatives by ``1/(1 + r)``, r the ratio of the largest
+        rates of the third-derivative and the first-derivative terms.  As ``r = O(eps^2)`` this is a
+        correction of fourth order in gradients, and it leaves only the limit of the first derivatives
+        on an explicit time step.
 
     Notes
     -----
@@ -155,6 +160,7 @@ class PhaseSpaceFlow:
         velocity: FloatArray,
         third_derivative: dict[tuple[int, MultiIndex], FloatArray],
         kept: FloatArray | None = None,
+        bounded: bool = False,
     ):
         self._grid = space.grid
         self.velocity = velocity
@@ -163,6 +169,25 @@ class PhaseSpaceFlow:
         self._axes = tuple(range(-self._grid.n_axes, 0))
         half = self._grid.shape[-1] // 2 + 1
         self._wavenumbers = [*space.axis_wavenumbers[:-1], space.axis_wavenumbers[-1][..., :half]]
+        self._kept_third = 1.0 / (1.0 + self._rate_ratio()) if bounded and third_derivative else None
+
+    def _first_rate(self) -> FloatArray:
+        """Largest rate of the first-derivative terms for each Fourier mode."""
+        rates = (np.abs(v).max() * np.abs(q) for v, q in zip(self.velocity, self._wavenumbers, strict=True))
+        return np.asarray(sum(rates))
+
+    def _third_rate(self) -> FloatArray:
+        """Largest rate of the third-derivative term for each Fourier mode."""
+        q = self._wavenumbers
+        rates = (
+            np.abs(coefficient).max() * np.abs(q[b] * q[d] * q[f])
+            for (b, (d, f)), coefficient in self.third_derivative.items()
+        )
+        return np.asarray(sum(rates, start=np.zeros(1)))
+
+    def _rate_ratio(self) -> FloatArray:
+        first = self._first_rate()
+        return self._third_rate() / np.where(first > 0, first, 1.0)
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Minus the divergence of the flux."""
@@ -170,6 +195,8 @@ class PhaseSpaceFlow:
         second: dict[MultiIndex, FloatArray] = {}
         if self.third_derivative:
             w_hat = fourier.rfftn(w, self._axes)
+            if self._kept_third is not None:
+                w_hat = w_hat * self._kept_third
             for d, f in sorted({pair for _, pair in self.third_derivative}):
                 second[d, f] = fourier.irfftn(-q[d] * q[f] * w_hat, self._grid.shape, self._axes)
         total: Array = np.zeros(())
@@ -196,8 +223,7 @@ class PhaseSpaceFlow:
 
     @cached_property
     def _spectral_radius(self) -> float:
-        q_max = [float(np.abs(q).max()) for q in self._wavenumbers]
-        total = sum(float(np.abs(v).max()) * q for v, q in zip(self.velocity, q_max, strict=True))
-        for (b, (d, f)), coefficient in self.third_derivative.items():
-            total += float(np.abs(coefficient).max()) * q_max[b] * q_max[d] * q_max[f]
-        return total
+        third = self._third_rate()
+        if self._kept_third is not None:
+            third = third * self._kept_third
+        return float((self._first_rate() + third).max())
