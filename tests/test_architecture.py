@@ -15,14 +15,14 @@ MAX_LINES = 450
 
 # A subpackage counts as one entry.  A new module is added here, at the lowest rank its imports allow.
 RANKS = {
-    0: {"errors", "units", "expressions", "fourier", "schedules", "steppers"},
+    0: {"errors", "version", "units", "expressions", "fourier", "schedules", "steppers"},
     1: {"grid", "models"},
-    2: {"symbols", "geometry", "weyl", "liouville", "response"},
+    2: {"symbols", "projector", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories", "matrix_moyal"},
     4: {"initial_states", "observables"},
     5: {"case", "output", "checkpoint", "run_directory", "runs"},
     6: {"simulation", "convergence"},
-    7: {"cli", "plotting", "movies"},
+    7: {"cli", "figures", "plotting", "movies"},
     8: {"__init__", "__main__"},
 }
 RANK_OF = {name: rank for rank, names in RANKS.items() for name in names}
@@ -30,7 +30,8 @@ RANK_OF = {name: rank for rank, names in RANKS.items() for name in names}
 # What an entry must not reach, even through others: a sign error shared by the reference and the kinetic
 # code would cancel in their comparison; figures are drawn from files, they compute no physics.
 OUT_OF_REACH = {
-    "liouville": {"kinetics", "symbols", "geometry"},
+    "liouville": {"kinetics", "symbols", "projector", "geometry"},
+    "figures": {"kinetics", "liouville", "simulation"},
     "plotting": {"kinetics", "liouville", "simulation"},
     "movies": {"kinetics", "liouville", "simulation"},
 }
@@ -160,7 +161,8 @@ def package_sources() -> dict[str, str]:
 def test_every_module_keeps_to_its_layer():
     sources = package_sources()
     assert f"{PACKAGE}.grid" in sources
-    assert not violations(sources), "\n" + "\n".join(violations(sources))
+    found = violations(sources)
+    assert not found, "\n" + "\n".join(found)
 
 
 def test_no_entry_has_two_ranks():
