@@ -24,6 +24,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "generated/case_keys.md"]
 templates_path = ["_templates"]
+smartquotes = False  # "quoted" values are to be copied into TOML
 html_theme = "furo"
 html_title = f"wigner_sim {version}"
 

@@ -15,7 +15,7 @@ MAX_LINES = 450
 
 # A subpackage counts as one entry.  A new module is added here, at the lowest rank its imports allow.
 RANKS = {
-    0: {"errors", "version", "units", "expressions", "fourier", "schedules", "steppers"},
+    0: {"errors", "units", "expressions", "fourier", "schedules", "steppers"},
     1: {"grid", "models"},
     2: {"symbols", "projector", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories", "matrix_moyal"},
@@ -52,9 +52,11 @@ def imported_modules(module: str, text: str, modules: set[str]) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = _absolute_base(node, module, modules)
-            submodules = {f"{base}.{alias.name}" for alias in node.names} & modules
+            # the package defines __version__ before it imports anything, so that all ranks may have it
+            names = {alias.name for alias in node.names if (base, alias.name) != (PACKAGE, "__version__")}
+            submodules = {f"{base}.{name}" for name in names} & modules
             found |= submodules
-            if len(submodules) < len(node.names):
+            if len(submodules) < len(names):
                 found.add(base)
     return found - {module}
 
@@ -165,6 +167,17 @@ def test_every_module_keeps_to_its_layer():
     assert not found, "\n" + "\n".join(found)
 
 
+def test_version_is_defined_before_the_package_imports_anything():
+    statements = ast.parse(package_sources()[PACKAGE]).body
+    imports = [n for n, node in enumerate(statements) if isinstance(node, ast.Import | ast.ImportFrom)]
+    (version,) = (
+        n
+        for n, node in enumerate(statements)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+    )
+    assert not imports or version < imports[0]
+
+
 def test_no_entry_has_two_ranks():
     assert sum(map(len, RANKS.values())) == len(RANK_OF)
 
@@ -173,7 +186,7 @@ LAWFUL = {
     "wigner_sim": "from wigner_sim.case import Case",
     "wigner_sim.errors": "",
     "wigner_sim.fourier": "import pyfftw.interfaces",
-    "wigner_sim.grid": "from wigner_sim.errors import CaseError",
+    "wigner_sim.grid": "from wigner_sim.errors import CaseError\nfrom wigner_sim import __version__",
     "wigner_sim.models": "from wigner_sim.models.ssh import ssh",
     "wigner_sim.models.ssh": "from wigner_sim import grid",
     "wigner_sim.symbols": "import wigner_sim.fourier",
@@ -193,6 +206,7 @@ def test_a_lawful_package_passes():
         ("grid", "from wigner_sim import case", "grid (rank 1) imports wigner_sim.case (rank 5)"),
         ("grid", "def f():\n    import wigner_sim.case", "grid (rank 1) imports wigner_sim.case (rank 5)"),
         ("grid", "from wigner_sim import Case", "grid (rank 1) imports wigner_sim (rank 8)"),
+        ("grid", "from wigner_sim import Case, __version__", "grid (rank 1) imports wigner_sim (rank 8)"),
         ("models.ssh", "from ..case import Case", "models.ssh (rank 1) imports wigner_sim.case (rank 5)"),
         ("models.ssh", "from .. import case", "models.ssh (rank 1) imports wigner_sim.case (rank 5)"),
         ("models", "from ..case import Case", "models (rank 1) imports wigner_sim.case (rank 5)"),
