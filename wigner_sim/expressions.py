@@ -39,6 +39,7 @@ def ramp(t: ArrayLike, t0: ArrayLike, t1: ArrayLike) -> FloatArray:
     With t1 < t0 it ramps down, from 1 at t1 to 0 at t0.
     """
     u = np.clip((np.asarray(t, dtype=float) - t0) / (np.asarray(t1, dtype=float) - t0), 0.0, 1.0)
+    u = np.abs(u)  # no -0.0, whose inverse has the wrong sign
     with np.errstate(divide="ignore"):
         return 0.5 + 0.5 * np.tanh(0.5 / (1 - u) - 0.5 / u)
 
@@ -265,13 +266,13 @@ class Expression:
         """Check the characters and the length before anything else looks at the text."""
         if not isinstance(source, str):
             return repr(self._number(source, "value"))
+        if len(source) > MAX_LENGTH:
+            raise CaseError(
+                f"{self.what} has {len(source)} characters, more than {MAX_LENGTH}: use a python file instead"
+            )
         text = re.sub(r"\s", " ", source).strip()
         if not text:
             raise CaseError(f"{self.what} is empty: expected a number or a formula")
-        if len(text) > MAX_LENGTH:
-            raise CaseError(
-                f"{self.what} has {len(text)} characters, more than {MAX_LENGTH}: use a python file instead"
-            )
         end = _ALLOWED_TEXT.match(text).end()  # type: ignore[union-attr]
         if end < len(text):
             hint = " (a power is written **)" if text[end] == "^" else ""

@@ -119,7 +119,7 @@ def read_matrix(value: Any, what: str) -> ComplexArray:
         names = value.split() or [value]
         product: ComplexArray = np.ones((1, 1), dtype=complex)
         for name in names:
-            product = np.kron(product, _named_matrix(name, what))
+            product = np.kron(product, _named_matrix(name, what)).astype(complex)
         return product
     rows = value.tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(rows, (list, tuple)) or not all(
