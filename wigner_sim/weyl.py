@@ -82,7 +82,10 @@ def symbol_to_operator(
         for parity in product((0, 1), repeat=len(sites)):
             for first in _chunks(sites, n_k):
                 cells = [first, *(np.arange(n) for n in sites[1:])]
-                points = [m + p / 2 + o for m, p, o in zip(cells, parity, offset, strict=True)]
+                points = [
+                    np.asarray(m + p / 2 + o, dtype=np.float64)
+                    for m, p, o in zip(cells, parity, offset, strict=True)
+                ]
                 values = sample(points, momenta)
                 _fill_bonds(blocks, values, cells, sites, parity, pairs, momenta, tau)
     return blocks.reshape(prod(sites) * len(tau), -1)
@@ -146,7 +149,9 @@ def position_density(operator: NDArray, grid: PhaseSpaceGrid, orbital_positions:
     return density
 
 
-def momentum_distribution(operator: NDArray, grid: PhaseSpaceGrid, orbital_positions: FloatArray) -> FloatArray:
+def momentum_distribution(
+    operator: NDArray, grid: PhaseSpaceGrid, orbital_positions: FloatArray
+) -> FloatArray:
     """Distribution ``n(k) = int dx f(x, k)`` of a Hermitian operator at the momentum points (*k)."""
     tau = np.asarray(orbital_positions, dtype=float)
     blocks, sites = _site_blocks(operator, grid, tau)
@@ -190,9 +195,13 @@ def grid_sites(grid: PhaseSpaceGrid) -> tuple[int, ...]:
             f"the grid has {grid.n_position_axes}"
         )
     if any(length != round(length) for length in grid.lengths):
-        raise CaseError(f"a lattice operator needs lengths that are whole numbers of sites, got {grid.lengths}")
+        raise CaseError(
+            f"a lattice operator needs lengths that are whole numbers of sites, got {grid.lengths}"
+        )
     if grid.cell_flux is not None and np.any(grid.cell_flux):
-        raise CaseError("the lattice Weyl transform has no magnetic field yet: set the cell flux of the grid to zero")
+        raise CaseError(
+            "the lattice Weyl transform has no magnetic field yet: set the cell flux of the grid to zero"
+        )
     return tuple(round(length) for length in grid.lengths)
 
 
@@ -201,7 +210,9 @@ def _site_blocks(operator: NDArray, grid: PhaseSpaceGrid, tau: FloatArray) -> tu
     sites = site_numbers(grid_sites(grid), tau)
     size = prod(sites) * len(tau)
     if operator.shape != (size, size):
-        raise CaseError(f"the operator has shape {operator.shape}, {sites} sites x {len(tau)} orbitals need {size}")
+        raise CaseError(
+            f"the operator has shape {operator.shape}, {sites} sites x {len(tau)} orbitals need {size}"
+        )
     return operator.reshape(prod(sites), len(tau), prod(sites), len(tau)), sites
 
 
@@ -236,11 +247,13 @@ def _fill_bonds(
     momenta: Sequence[FloatArray],
     tau: FloatArray,
 ) -> None:
-    """Write the harmonics ``S_s = mean_k S(k) exp(i k s)`` of sampled values into the bonds they belong to."""
+    """Write the harmonics ``S_s = mean_k S(k) exp(i k s)`` of sampled values into their bonds."""
     d = len(sites)
     rows, columns = _bond_ends(cells, sites, parity)
     axes = tuple(range(d, 2 * d))
-    chosen = np.ix_(*(range(len(m)) for m in cells), *(_separations(n, p) for n, p in zip(sites, parity, strict=True)))
+    chosen = np.ix_(
+        *(range(len(m)) for m in cells), *(_separations(n, p) for n, p in zip(sites, parity, strict=True))
+    )
     for o, p in pairs:
         element = values if values.ndim == 2 * d else values[..., o, p]
         harmonics = scipy.fft.ifftn(element * _orbital_phase(momenta, tau[o] - tau[p]), axes=axes)
@@ -259,12 +272,13 @@ def _symbol_element(
     """Symbol element (o, p): ``weights`` map values at midpoints to positions, then the sum over s."""
     offset = (tau[o] + tau[p]) / 2
     cells = [np.arange(n) for n in sites]
-    symbol: ComplexArray | float = 0.0
+    symbol: NDArray = np.zeros((1,) * (2 * len(sites)), dtype=complex)
     for parity in product((0, 1), repeat=len(sites)):
         rows, columns = _bond_ends(cells, sites, parity)
         positions = [w(m + q / 2 + x) for w, m, q, x in zip(weights, cells, parity, offset, strict=True)]
         harmonics = [
-            np.exp(-1j * np.outer(k, _separations(n, q))) for k, n, q in zip(momenta, sites, parity, strict=True)
+            np.exp(-1j * np.outer(k, _separations(n, q)))
+            for k, n, q in zip(momenta, sites, parity, strict=True)
         ]
         symbol = symbol + _along_axes(blocks[rows, o, columns, p], [*positions, *harmonics])
     return symbol * _orbital_phase(momenta, tau[o] - tau[p]).conj()
@@ -353,7 +367,9 @@ def _grid_sampler(values: NDArray, grid: PhaseSpaceGrid, tau: FloatArray, scalar
         distance = tau[:, None] - tau[None, :]
         pairs = [[_orbital_phase(momenta, step) for step in row] for row in distance]
         full = np.broadcast_shapes(*(phase.shape for row in pairs for phase in row))
-        return np.moveaxis(np.array([[np.broadcast_to(p, full) for p in row] for row in pairs]), (0, 1), (-2, -1))
+        return np.moveaxis(
+            np.array([[np.broadcast_to(p, full) for p in row] for row in pairs]), (0, 1), (-2, -1)
+        )
 
     axes = grid.axis_points
     periodic = values * convention(axes[grid.n_position_axes :])
