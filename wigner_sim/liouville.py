@@ -44,7 +44,7 @@ MAXIMUM_STATES = 4000
 #: Local gaps below this part of the band width count as a touching.
 _TOUCHING = 1e-6
 #: States of different bands count as resonant below this part of the smallest local gap.
-_RESONANCE = 0.1
+_RESONANCE = 0.05
 _MOST_NEWTON_STEPS = 20
 _MOST_STEPS = 1 << 20
 
