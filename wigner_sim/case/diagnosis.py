@@ -67,7 +67,8 @@ def _sentence(problem: Any, origin: Origin) -> str:
     if problem["type"] == "missing":
         if len(path) == 1:
             return f"{where}: section [{path[0]}] is missing"
-        return f"{where}: [{'.'.join(path[:-1])}] needs the key "{path[-1]}" ({expected_value(declared)})"
+        section = ".".join(path[:-1])
+        return f'{where}: [{section}] needs the key "{path[-1]}" ({expected_value(declared)})'
     return f"{where}: {_label(path)}: {_about_value(_lookup(origin.data, path), expected_value(declared))}"
 
 
@@ -118,11 +119,12 @@ def _section_keys() -> dict[str, set[str]]:
 
 def _about_kind(origin: Origin) -> str:
     known = ", ".join(emit_value(kind) for kind in INITIAL_STATES)
+    where = origin.where(("initial_state",))
     table = origin.data.get("initial_state")
     if not isinstance(table, Mapping):
-        return f"{origin.where(('initial_state',))}: initial_state: expected a table, got {_shown(table)}"
+        return f"{where}: initial_state: expected a table, got {_shown(table)}"
     if "kind" not in table:
-        return f"{origin.where(('initial_state',))}: [initial_state] needs the key "kind" (one of {known})"
+        return f'{where}: [initial_state] needs the key "kind" (one of {known})'
     about = _about_value(table["kind"], f"one of {known}")
     return f"{origin.where(('initial_state', 'kind'))}: [initial_state] kind: {about}"
 
