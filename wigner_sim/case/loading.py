@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,8 +75,10 @@ class Case(CaseSections):
 
     @property
     def name(self) -> str:
-        """Name of the directory the case lives in."""
-        return self.directory.resolve().name
+        """Name of the directory the case lives in, also for the copy in one of its run directories."""
+        directory = self.directory.resolve()
+        in_run = directory.name.isdigit() and directory.parent.name == "runs"
+        return directory.parents[1].name if in_run else directory.name
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -140,9 +142,21 @@ class Case(CaseSections):
         source = "case" if self.path is None else str(self.path)
         raise CaseError(f"{source}: {reference}: no file {path}{hint}")
 
-    def with_references(self, rename: Callable[[Reference], Reference]) -> Self:
-        """Return the resolved case with every file reference replaced."""
-        return self._validated(replace(self._origin, data=rename_references(self.to_dict(), rename)))
+    def relocated(self, path: Path, rename: Callable[[Reference], Reference]) -> Self:
+        """Return the resolved case as it must read in another file.
+
+        Parameters
+        ----------
+        path : Path
+            The file; an earlier run named by a relative path is named relative to its directory.
+        rename : callable
+            Gives the reference to each file as seen from there.
+        """
+        data = rename_references(self.to_dict(), rename)
+        state = data["initial_state"]
+        if state["kind"] == "from_run" and not Path(state["run"]).is_absolute():
+            state["run"] = os.path.relpath(self.directory / state["run"], path.parent)
+        return self._validated(Origin(path, "", self.overrides, data))
 
 
 def emit_comment(text: str) -> str:
@@ -155,10 +169,8 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         if place := re.search(r" \(at line (\d+), column (\d+)\)$", str(error)):
-            problem = str(error)[: place.start()]
-            raise CaseError(
-                f"{source} line {place[1]} column {place[2]}: not valid TOML: {problem}"
-            ) from None
+            where, problem = f"{source} line {place[1]} column {place[2]}", str(error)[: place.start()]
+            raise CaseError(f"{where}: not valid TOML: {problem}") from None
         raise CaseError(f"{source}: not valid TOML: {error}") from None
 
 
