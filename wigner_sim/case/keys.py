@@ -1,0 +1,74 @@
+"""The table of all keys of a case file, read off the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from wigner_sim.case.schema import INITIAL_STATES, CaseSections, Section
+from wigner_sim.case.toml_text import emit_value
+
+
+@dataclass(frozen=True)
+class CaseKey:
+    """One key of a case file.
+
+    Parameters
+    ----------
+    section, name : str
+        Section is empty for a key at the top; ``"equation.terms"`` for a table inside one.
+    default : str
+        As TOML text, ``"required"``, or in words where it follows from other keys.
+    expected, description : str
+    kind : str
+        For keys of ``[initial_state]``, the kind they belong to.
+    """
+
+    section: str
+    name: str
+    default: str
+    expected: str
+    description: str
+    kind: str = ""
+
+
+def section_model(field: FieldInfo) -> type[Section] | None:
+    """Return the model of a field that is a section with a fixed set of keys."""
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def expected_value(field: FieldInfo) -> str:
+    """Return what a valid value of a field is, in words."""
+    extra = field.json_schema_extra
+    return str(extra["expected"]) if isinstance(extra, dict) and "expected" in extra else "a table"
+
+
+def _default(field: FieldInfo) -> str:
+    extra: Any = field.json_schema_extra
+    if field.is_required():
+        return "required"
+    return extra["default_text"] or emit_value(field.default)
+
+
+def _keys_of(model: type[Section], section: str, kind: str = "") -> Iterator[CaseKey]:
+    for name, field in model.model_fields.items():
+        inner = section_model(field)
+        if inner is not None:
+            yield from _keys_of(inner, f"{section}.{name}" if section else name)
+        elif name == "initial_state":
+            for state_kind, state in INITIAL_STATES.items():
+                yield from _keys_of(state, name, state_kind)
+        elif name == "kind":
+            yield CaseKey(section, name, "required", f'"{kind}"', (model.__doc__ or "").strip(), kind)
+        else:
+            description = field.description or ""
+            yield CaseKey(section, name, _default(field), expected_value(field), description, kind)
+
+
+def case_keys() -> Iterator[CaseKey]:
+    """Every key of a case file in the order of the schema, with default, range and meaning."""
+    return _keys_of(CaseSections, "")

@@ -1,0 +1,230 @@
+"""Read a case from a file, a directory or a dictionary, override single keys, and write it out resolved."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import PrivateAttr, ValidationError
+
+from wigner_sim.case.diagnosis import Origin, explain, nearest
+from wigner_sim.case.references import Reference, find_references, rename_references
+from wigner_sim.case.schema import CaseSections
+from wigner_sim.case.toml_text import emit_document
+from wigner_sim.errors import CaseError
+
+CASE_FILE = "case.toml"
+RESOLVED_FILE = "case.resolved.toml"
+
+
+class Case(CaseSections):
+    """A validated case: everything a run needs to know, frozen.
+
+    The sections are attributes, for instance ``case.grid.n_x`` or ``case.time.end``; see ``case_keys`` for
+    all of them.  Make one with :func:`load_case`, :meth:`from_toml` or :meth:`from_dict`.
+    """
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read a TOML file.
+
+        Raises
+        ------
+        CaseError
+            If it cannot be read, is not TOML, or any key is unknown, missing or wrong.
+        """
+        path = Path(path)
+        try:
+            text = path.read_bytes().decode()
+        except OSError as error:
+            raise CaseError(f"{path}: cannot be read ({error.strerror or error})") from None
+        except UnicodeDecodeError as error:
+            raise CaseError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        return cls._validated(Origin(path, text, data=_parse(text, str(path))))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], path: str | Path | None = None) -> Self:
+        """Make a case from nested dictionaries; ``path`` is the file that relative file names start from."""
+        return cls._validated(Origin(None if path is None else Path(path), data=copy.deepcopy(dict(data))))
+
+    @classmethod
+    def _validated(cls, origin: Origin) -> Self:
+        try:
+            case = cls.model_validate(dict(origin.data))
+        except ValidationError as error:
+            raise CaseError(explain(error, origin)) from None
+        case._origin = origin
+        return case
+
+    @property
+    def path(self) -> Path | None:
+        """File the case was read from."""
+        return self._origin.path
+
+    @property
+    def directory(self) -> Path:
+        """Directory that relative file names start from: that of the file, or the current one."""
+        return Path() if self.path is None else self.path.parent
+
+    @property
+    def name(self) -> str:
+        """Name of the directory the case lives in, also for the copy in one of its run directories."""
+        directory = self.directory.resolve()
+        in_run = directory.name.isdigit() and directory.parent.name == "runs"
+        return directory.parents[1].name if in_run else directory.name
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """Overrides applied since the file was read, ``("equation.order=1", ...)``."""
+        return self._origin.overrides
+
+    @property
+    def source_text(self) -> str:
+        """Text of the file as the user wrote it (resolved text for a case made from a dictionary)."""
+        return self._origin.text or self.to_toml()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every value, also those left out, as plain nested dictionaries; keys without a value are absent."""
+        return self.model_dump(exclude_none=True)
+
+    def to_toml(self) -> str:
+        """Every value, also those left out, as TOML that reads back to an equal case."""
+        notes = "".join(f"# set on the command line: {emit_comment(text)}\n" for text in self.overrides)
+        return notes + emit_document(self.to_dict())
+
+    def with_overrides(self, overrides: Iterable[str]) -> Self:
+        """Return the case with single keys changed.
+
+        Parameters
+        ----------
+        overrides : iterable of str
+            ``"section.key=value"``, the value in TOML; a bare word is taken as a string.  Keys that were
+            left out are worked out anew.
+
+        Raises
+        ------
+        CaseError
+            Naming the override that is wrong.
+        """
+        overrides = tuple(overrides)
+        data = copy.deepcopy(dict(self._origin.data))
+        for override in overrides:
+            _apply_override(data, override)
+        return self._validated(Origin(self.path, self._origin.text, self.overrides + overrides, data))
+
+    def references(self) -> tuple[Reference, ...]:
+        """Python and array files the case points to, each once."""
+        return tuple(dict.fromkeys(find_references(self.to_dict())))
+
+    def reference_path(self, reference: Reference) -> Path:
+        """Existing file of a reference.
+
+        Raises
+        ------
+        CaseError
+            If there is no such file.
+        """
+        path = self.directory / reference.file
+        if path.is_file():
+            return path
+        siblings = (
+            [other.name for other in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
+        )
+        guess = nearest(path.name, siblings)
+        hint = f"; did you mean {guess}?" if guess else ""
+        source = "case" if self.path is None else str(self.path)
+        raise CaseError(f"{source}: {reference}: no file {path}{hint}")
+
+    def relocated(self, path: Path, rename: Callable[[Reference], Reference]) -> Self:
+        """Return the resolved case as it must read in another file.
+
+        Parameters
+        ----------
+        path : Path
+            The file; an earlier run named by a relative path is named relative to its directory.
+        rename : callable
+            Gives the reference to each file as seen from there.
+        """
+        data = rename_references(self.to_dict(), rename)
+        state = data["initial_state"]
+        if state["kind"] == "from_run" and not Path(state["run"]).is_absolute():
+            state["run"] = os.path.relpath(self.directory / state["run"], path.parent)
+        return self._validated(Origin(path, "", self.overrides, data))
+
+
+def emit_comment(text: str) -> str:
+    """Text on one line, without control characters."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        if place := re.search(r" \(at line (\d+), column (\d+)\)$", str(error)):
+            where, problem = f"{source} line {place[1]} column {place[2]}", str(error)[: place.start()]
+            raise CaseError(f"{where}: not valid TOML: {problem}") from None
+        raise CaseError(f"{source}: not valid TOML: {error}") from None
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    """Set one key in nested tables, making tables on the way."""
+    target, equals, text = override.partition("=")
+    path = [name.strip() for name in target.split(".")]
+    if not equals or not all(path):
+        raise CaseError(f"--set {override}: expected section.key=value")
+    table = data
+    for name in path[:-1]:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise CaseError(f"--set {override}: {name} is not a table")
+    table[path[-1]] = _override_value(text.strip())
+
+
+def _override_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text
+
+
+def load_case(path: str | Path) -> Case:
+    """Load a case from its file, its directory or the directory of one of its runs.
+
+    Parameters
+    ----------
+    path : path
+        A TOML file, a directory with ``case.toml``, or a run directory (``case.resolved.toml``).
+
+    Raises
+    ------
+    CaseError
+        If there is no case, naming the one with the most similar name; or if it is not valid.
+    """
+    path = Path(path)
+    for candidate in (path / RESOLVED_FILE, path / CASE_FILE, path):
+        if candidate.is_file():
+            return Case.from_toml(candidate)
+    if path.is_dir():
+        raise CaseError(f"{path}: no {CASE_FILE} in this directory{_suggestion(path / '_')}")
+    raise CaseError(f"{path}: no such case{_suggestion(path)}")
+
+
+def _suggestion(path: Path) -> str:
+    """``; did you mean ...?`` from the cases next to ``path``, in the current directory and in ``cases/``."""
+    found: dict[str, Path] = {}
+    for parent in (Path(), Path("cases"), path.parent):
+        if parent.is_dir():
+            found |= {file.parent.name: file.parent for file in sorted(parent.glob(f"*/{CASE_FILE}"))}
+    files = {file.name: file for file in path.parent.glob("*.toml")} if path.suffix == ".toml" else {}
+    guess = nearest(path.name, found | files)
+    if guess:
+        return f"; did you mean {(found | files)[guess]}?"
+    return f"; there is {', '.join(str(case) for case in found.values())}" if 0 < len(found) <= 8 else ""

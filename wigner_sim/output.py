@@ -1,0 +1,386 @@
+"""netCDF streams: store what others give, record by record; nothing is computed here.
+
+A stream is one file on one grid with an unlimited ``time``.  Every record is synced to disk, so that a run
+can be read while it goes on and after it was killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+# HDF5 reads this when it is loaded.  Without it a run would lock its files against every reader.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
+import netCDF4
+import numpy as np
+from numpy.typing import ArrayLike
+
+import wigner_sim
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.provenance import timestamp
+
+Attribute = str | int | float | np.ndarray | Sequence[float]
+
+TIME_ATTRIBUTES = {"units": "1", "long_name": "time", "comment": "in units of hbar / energy"}
+#: Records smaller than this (bytes) share a chunk and are not compressed.
+SMALL_RECORD = 4096
+
+_log = logging.getLogger("wigner_sim.output")
+
+
+@dataclass(frozen=True)
+class VariableSpec:
+    """Declares a stored variable.
+
+    Parameters
+    ----------
+    name : str
+    dims : tuple of str
+        Dimension names; ``"time"`` first for a variable with records.
+    units : str
+        UDUNITS text, ``"1"`` without dimension.
+    long_name : str
+    equation : str
+        What it is, as a formula.
+    attributes : dict
+        Further attributes: strings, numbers or arrays of numbers.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    units: str = "1"
+    long_name: str = ""
+    equation: str = ""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+    def all_attributes(self) -> dict[str, Attribute]:
+        """Attributes as they are stored."""
+        named = {"units": self.units, "long_name": self.long_name or self.name, "equation": self.equation}
+        return {name: value for name, value in named.items() if value} | dict(self.attributes)
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """A dimension with its coordinate values (numbers or strings along ``name``) and attributes."""
+
+    name: str
+    values: ArrayLike
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+def grid_coordinates(grid: PhaseSpaceGrid, bands: Sequence[int]) -> tuple[Coordinate, ...]:
+    """Coordinates ``band, x.., kx..`` of a phase-space grid; each periodic one carries its ``period``."""
+    coordinates = [
+        Coordinate("band", np.asarray(bands, dtype=np.int32), {"units": "1", "long_name": "band index"})
+    ]
+    for number, name in enumerate(grid.dims):
+        if name in grid.position_names:
+            about = {"units": "1", "comment": f"along lattice vector {number + 1}, in units of its length"}
+            about["long_name"] = f"position {name}"
+        else:
+            axis = number - grid.n_position_axes + 1
+            about = {"units": "radian", "comment": f"k . a_{axis}, a_{axis} the lattice vector"}
+            about["long_name"] = f"momentum {name}"
+        coordinates.append(
+            Coordinate(name, grid.axis_points[number], about | {"period": grid.periods[number]})
+        )
+    return tuple(coordinates)
+
+
+class NetcdfStream:
+    """A netCDF file that grows by one record at a time.
+
+    Parameters
+    ----------
+    path : path
+        Must not exist: nothing is ever overwritten.
+    variables : iterable of VariableSpec
+        Those with the dimension ``time`` are given with every record, others once through ``static``.
+    coordinates : iterable of Coordinate
+        All dimensions except ``time``.
+    attributes : dict
+        Global attributes: strings, numbers or arrays of numbers.
+    precision : "float64" or "float32"
+        Stored type of real variables; ``time`` and coordinates are always float64.
+    compression : "zlib", "blosc_lz4" or "none"
+    static : dict, optional
+        Arrays of the variables without ``time``.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        variables: Iterable[VariableSpec],
+        coordinates: Iterable[Coordinate],
+        attributes: Mapping[str, Attribute],
+        *,
+        precision: str = "float64",
+        compression: str = "zlib",
+        static: Mapping[str, ArrayLike] | None = None,
+    ):
+        self.path = Path(path)
+        specs = tuple(variables)
+        self._dataset = netCDF4.Dataset(self.path, "w", clobber=False, format="NETCDF4")
+        self._dataset.createDimension("time", None)
+        time = self._dataset.createVariable("time", "f8", ("time",), fill_value=False)
+        _set_attributes(time, TIME_ATTRIBUTES)
+        _define(self._dataset, specs, coordinates, attributes, precision, compression)
+        _fill(self._dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
+        self._dataset.sync()
+
+    @classmethod
+    def reopen(cls, path: str | Path) -> Self:
+        """Open an existing stream to append to it.
+
+        Raises
+        ------
+        OSError
+            If there is no such file, or it is damaged.
+        """
+        stream = cls.__new__(cls)
+        stream.path = Path(path)
+        stream._dataset = netCDF4.Dataset(stream.path, "a")
+        return stream
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times of the complete records, strictly increasing."""
+        return complete_times(np.asarray(self._dataset["time"][:], dtype=float))
+
+    @property
+    def record_names(self) -> tuple[str, ...]:
+        """Variables that every record has."""
+        variables = self._dataset.variables.items()
+        return tuple(name for name, variable in variables if "time" in variable.dimensions and name != "time")
+
+    def append(self, time: float, arrays: Mapping[str, ArrayLike]) -> None:
+        """Store one record and sync it to disk.
+
+        Raises
+        ------
+        ValueError
+            If ``time`` does not increase, or the arrays are not those of the stream in name and shape.
+        """
+        n_records = len(self._dataset.dimensions["time"])
+        if n_records and not time > float(self._dataset["time"][n_records - 1]):
+            last = float(self._dataset["time"][n_records - 1])
+            raise ValueError(f"{self.path.name}: time must increase, got {time} after {last}")
+        if set(arrays) != set(self.record_names):
+            wrong = ", ".join(sorted(set(arrays) ^ set(self.record_names)))
+            raise ValueError(
+                f"{self.path.name}: a record has {self.record_names}; missing or unknown: {wrong}"
+            )
+        checked = {
+            name: _checked(self._dataset[name], arrays[name], self._dataset[name].shape[1:])
+            for name in arrays
+        }
+        for name, values in checked.items():
+            self._dataset[name][n_records] = values
+        # The time comes last: a record that a kill cut short has none, and is not counted (``times``).
+        self._dataset["time"][n_records] = time
+        self._dataset.sync()
+
+    def truncate_after(self, time: float) -> int:
+        """Drop every record later than ``time``; return how many.
+
+        netCDF cannot shrink a dimension: the records to keep are copied to a new file that replaces this one.
+        """
+        n_keep = int(np.count_nonzero(self.times <= time))
+        n_drop = len(self._dataset.dimensions["time"]) - n_keep
+        if n_drop == 0:
+            return 0
+        aside = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
+        aside.unlink(missing_ok=True)
+        with netCDF4.Dataset(aside, "w", format="NETCDF4") as copy:
+            _copy(self._dataset, copy, n_keep)
+        self.close()
+        aside.replace(self.path)
+        self._dataset = netCDF4.Dataset(self.path, "a")
+        return n_drop
+
+    def add_history(self, entry: str) -> None:
+        """Add a line, with the date, to the global attribute ``history``."""
+        history = getattr(self._dataset, "history", "")
+        self._dataset.history = f"{history}\n{timestamp()} {entry}".lstrip("\n")
+        self._dataset.sync()
+
+    def close(self) -> None:
+        """Close the file; closing twice does no harm."""
+        if self._dataset.isopen():
+            self._dataset.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def complete_times(times: np.ndarray) -> np.ndarray:
+    """Leading times that increase strictly and were really written (others read as a fill value)."""
+    written = np.isfinite(times) & (np.abs(times) < 1e36)
+    increasing = np.diff(times, prepend=-np.inf) > 0
+    return times[: int(np.argmin(np.append(written & increasing, False)))]
+
+
+def resume_stream(
+    path: str | Path,
+    time: float,
+    variables: Iterable[VariableSpec],
+    coordinates: Iterable[Coordinate],
+    attributes: Mapping[str, Attribute],
+    **options: Any,
+) -> NetcdfStream:
+    """Continue a stream from a checkpoint at ``time``: later records are dropped.
+
+    A file that a killed run left unreadable is kept as ``NAME.damaged`` and a new one is begun; the other
+    parameters are those of :class:`NetcdfStream`.
+    """
+    path = Path(path)
+    try:
+        stream = NetcdfStream.reopen(path)
+        stream.truncate_after(time)
+        stream.add_history(f"resumed at time {time!r} by wigner_sim {wigner_sim.__version__}")
+        return stream
+    except FileNotFoundError:
+        _log.warning("%s is missing: begun anew", path)
+    except (OSError, RuntimeError, IndexError, KeyError) as error:
+        damaged = _free_name(path.with_name(f"{path.name}.damaged"))
+        path.replace(damaged)
+        _log.warning(
+            "%s cannot be read (%s): kept as %s, begun anew at time %g", path, error, damaged.name, time
+        )
+    return NetcdfStream(path, variables, coordinates, attributes, **options)
+
+
+def write_static(
+    path: str | Path,
+    variables: Iterable[VariableSpec],
+    coordinates: Iterable[Coordinate],
+    attributes: Mapping[str, Attribute],
+    arrays: Mapping[str, ArrayLike],
+    *,
+    precision: str = "float64",
+    compression: str = "zlib",
+) -> None:
+    """Write a file without time, such as ``geometry.nc``, in one piece (parameters as :class:`NetcdfStream`).
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there already.
+    """
+    path, specs = Path(path), tuple(variables)
+    if path.exists():
+        raise FileExistsError(f"{path} exists already")
+    aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    with netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
+        _define(dataset, specs, coordinates, attributes, precision, compression)
+        _fill(dataset, specs, arrays)
+    aside.replace(path)
+
+
+def _define(
+    dataset: Any,
+    specs: Iterable[VariableSpec],
+    coordinates: Iterable[Coordinate],
+    attributes: Mapping[str, Attribute],
+    precision: str,
+    compression: str,
+) -> None:
+    """Create dimensions, coordinates, variables and global attributes."""
+    _set_attributes(dataset, attributes)
+    for coordinate in coordinates:
+        values = np.asarray(coordinate.values)
+        if values.dtype.kind in "US":
+            values = values.astype(object)
+        kind = str if values.dtype == object else values.dtype
+        dataset.createDimension(coordinate.name, len(values))
+        variable = dataset.createVariable(coordinate.name, kind, (coordinate.name,), fill_value=False)
+        variable[:] = values
+        _set_attributes(variable, coordinate.attributes)
+    for spec in specs:
+        variable = _create_variable(dataset, spec, precision, compression)
+        _set_attributes(variable, spec.all_attributes())
+
+
+def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compression: str) -> Any:
+    """Create one variable; a chunk is one record, or several small ones."""
+    sizes = [1 if dim == "time" else len(dataset.dimensions[dim]) for dim in spec.dims]
+    n_bytes = int(np.prod(sizes)) * np.dtype(precision).itemsize
+    options: dict[str, Any] = {}
+    if spec.dims and min(sizes) > 0:
+        per_chunk = max(1, SMALL_RECORD // n_bytes) if spec.dims[0] == "time" else sizes[0]
+        options["chunksizes"] = [per_chunk, *sizes[1:]]
+        if compression != "none" and n_bytes >= SMALL_RECORD:
+            options |= {"compression": compression, "complevel": 1, "shuffle": True}
+    return dataset.createVariable(spec.name, np.dtype(precision), spec.dims, fill_value=False, **options)
+
+
+def _fill(dataset: Any, specs: Iterable[VariableSpec], arrays: Mapping[str, ArrayLike]) -> None:
+    names = [spec.name for spec in specs]
+    if set(arrays) != set(names):
+        wrong = ", ".join(sorted(set(arrays) ^ set(names)))
+        raise ValueError(f"{Path(dataset.filepath()).name}: missing or unknown: {wrong}")
+    for name in names:
+        dataset[name][...] = _checked(dataset[name], arrays[name], dataset[name].shape)
+
+
+def _checked(variable: Any, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Real array of exactly the declared shape: netCDF4 would broadcast or grow silently."""
+    array = np.asarray(values)
+    if array.shape != tuple(shape):
+        dims = [dim for dim in variable.dimensions if dim != "time"]
+        raise ValueError(f"{variable.name} has shape {tuple(shape)} over {dims}, got {array.shape}")
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{variable.name} must be real numbers, got {array.dtype}")
+    return array
+
+
+def _set_attributes(target: Any, attributes: Mapping[str, Attribute]) -> None:
+    """Set attributes that every netCDF reader and writer can keep: text, numbers, arrays of numbers."""
+    for name, value in attributes.items():
+        is_plain = isinstance(value, str | int | float | np.integer | np.floating) and not isinstance(
+            value, bool
+        )
+        if not is_plain and np.asarray(value).dtype.kind not in "fiu":
+            raise TypeError(f"attribute {name} must be text, a number or an array of numbers, got {value!r}")
+        target.setncattr(name, value)
+
+
+def _copy(source: Any, target: Any, n_records: int) -> None:
+    """Copy a stream with its first ``n_records`` records, one record at a time."""
+    target.setncatts(source.__dict__)
+    for name, dimension in source.dimensions.items():
+        target.createDimension(name, None if dimension.isunlimited() else len(dimension))
+    for name, variable in source.variables.items():
+        options = _storage_options(variable)
+        twin = target.createVariable(name, variable.dtype, variable.dimensions, fill_value=False, **options)
+        twin.setncatts(variable.__dict__)
+        if "time" in variable.dimensions:
+            for record in range(n_records):
+                twin[record] = variable[record]
+        else:
+            twin[...] = variable[...]
+
+
+def _storage_options(variable: Any) -> dict[str, Any]:
+    chunks = variable.chunking()
+    options: dict[str, Any] = {} if chunks in ("contiguous", None) else {"chunksizes": chunks}
+    filters = variable.filters() or {}
+    if filters.get("zlib"):
+        options |= {"compression": "zlib", "complevel": filters["complevel"], "shuffle": filters["shuffle"]}
+    elif filters.get("blosc"):
+        options |= {"compression": filters["blosc"]["compressor"], "complevel": filters["complevel"]}
+    return options
+
+
+def _free_name(path: Path) -> Path:
+    """Return ``path``, or with the first number that is free behind it."""
+    candidates = (path.with_name(f"{path.name}{number or ''}") for number in range(10_000))
+    return next(candidate for candidate in candidates if not candidate.exists())
