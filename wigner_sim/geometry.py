@@ -2,7 +2,8 @@
 
 All are built from projectors and matrix derivatives, never from single eigenvectors.  Sign of the
 curvature: ``Omega_ab = -i tr P [d_a P, d_b P]`` (docs/theory.md section 4), which is
-``d_a A_b - d_b A_a`` with ``A_a = i <u|d_a u>``.
+``d_a A_b - d_b A_a`` with ``A_a = -i <u|d_a u>``; the opposite sign, with ``A = i <u|du>``, is also
+common in the literature.
 
 Source: Park, Huang, Savary, Balents, arXiv:2504.10447; docs/theory.md sections 4 and 6.
 """

@@ -6,7 +6,7 @@ writes.  Adding one means adding a function and a line in :data:`OBSERVABLES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -87,23 +87,24 @@ def occupation_maximum(state: BandState) -> FloatArray:
 
 def spectral_tail_position(state: BandState) -> FloatArray:
     """Largest Fourier amplitude of w in the top third of a position axis's wavenumbers, relative."""
-    return _spectral_tail(state, range(state.grid.n_position_axes))
+    return np.asarray(spectral_tail(state.w, range(state.grid.n_position_axes)))
 
 
 def spectral_tail_momentum(state: BandState) -> FloatArray:
     """The same for the momentum axes."""
-    return _spectral_tail(state, range(state.grid.n_position_axes, state.grid.n_axes))
+    return np.asarray(spectral_tail(state.w, range(state.grid.n_position_axes, state.grid.n_axes)))
 
 
-def _spectral_tail(state: BandState, axes: range) -> FloatArray:
+def spectral_tail(values: FloatArray, axes: Iterable[int]) -> float:
+    """Largest Fourier amplitude in the top third of the wavenumbers of any of the axes, relative."""
     tails = [0.0]
     for axis in axes:
-        n = state.grid.shape[axis]
-        amplitude = np.abs(fourier.rfftn(state.w, (axis,)))
+        n = values.shape[axis]
+        amplitude = np.abs(fourier.rfftn(values, (axis,)))
         start = int(np.ceil((1 - TAIL_FRACTION) * (n // 2)))
         tail = np.take(amplitude, range(start, n // 2 + 1), axis=axis).max()
         tails.append(float(tail / max(float(amplitude.max()), np.finfo(float).tiny)))
-    return np.asarray(max(tails))
+    return max(tails)
 
 
 @dataclass(frozen=True)

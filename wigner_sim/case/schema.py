@@ -184,8 +184,16 @@ class EquationSection(Section):
     dealias: Literal["none", "two_thirds", "smooth"] = key(
         "none", "Filter against aliasing of products.", '"none", "two_thirds" or "smooth"'
     )
-    moyal_cutoff: Literal["none", "bounded"] | Positive = key(
-        "none", "Wavenumber above which the Moyal term is cut off.", '"none", "bounded" or a number > 0'
+    moyal_filter: Literal["none", "bounded"] = key(
+        "none",
+        "Limit the third-derivative term, mode by mode, to the rate of the first derivatives; the change is "
+        "of fourth order in gradients, and an explicit step is no longer bound by third derivatives.",
+        '"none" or "bounded"',
+    )
+    moyal_series: Literal["third_derivative", "all_orders"] = key(
+        "third_derivative",
+        "Orders of the Moyal product kept in the exact flows of a splitting stepper, for H0(k) + U(x, t).",
+        '"third_derivative" or "all_orders"',
     )
 
 
@@ -281,7 +289,11 @@ class TimeSection(Section):
         "auto", "Time step; the automatic choice is printed with its reason.", '"auto" or a number > 0'
     )
     adaptive: bool = key(False, "Adapt the step to the tolerance.", ON_OFF)
-    tolerance: Positive = key(1e-8, "Local error allowed per step when adaptive.", "a number > 0")
+    tolerance: Positive = key(
+        1e-6,
+        "Error allowed by the end of the run, relative to max|w|, for the automatic and the adaptive step.",
+        "a number > 0",
+    )
 
 
 class OutputSection(Section):
