@@ -193,7 +193,10 @@ def test_honeycomb_position_gauge_has_the_symmetry_of_the_lattice():
 
 
 def _chern_number(hamiltonian, n=24):
-    """Integral of 2 Im <d_1 u|d_2 u>/(2 pi) over the lower band, by link variables (Fukui, Hatsugai, Suzuki, J. Phys. Soc. Jpn. 74, 1674 (2005))."""
+    """Integral of 2 Im <d_1 u|d_2 u>/(2 pi) over the lower band, by link variables.
+
+    Fukui, Hatsugai, Suzuki, J. Phys. Soc. Jpn. 74, 1674 (2005).
+    """
     k = -np.pi + 2 * np.pi * np.arange(n + 1) / n
     matrices = hamiltonian.bloch(np.array(np.meshgrid(k, k, indexing="ij")))
     tau = hamiltonian.orbital_positions
@@ -257,6 +260,15 @@ def test_tight_binding_is_rice_mele(positions):
     assert built.time_dependent
     assert not built.separable
     _same(named, built)
+
+
+def test_tight_binding_with_textured_bonds_is_ssh():
+    """Position-dependent hopping between cells, given from either end."""
+    t2, named_at = "0.6 + 0.2*cos(2*pi*x/L)", {"orbital_positions": [0, 0.5]}
+    named = build_hamiltonian("ssh", {"t2": t2, **named_at}, None, 1, 1, (24,))
+    for bond in ([1, 1, 0, t2], [-1, 0, 1, t2]):
+        parameters = {"hoppings": [[0, 0, 1, 1.0], bond], **named_at}
+        _same(named, build_hamiltonian("tight_binding", parameters, None, 1, 1, (24,)))
 
 
 def test_tight_binding_is_haldane():
@@ -461,6 +473,9 @@ def test_nyquist_wave_is_a_cosine():
     potential = read_potential([1.0, -1.0, 1.0, -1.0], Setting(1, (4.0,)))
     x = np.linspace(0, 4, 9)
     np.testing.assert_allclose(potential(x[None], 0.0), np.cos(np.pi * x), atol=1e-14)
+    board = read_potential(np.array([[1.0, -1.0], [-1.0, 1.0]]), Setting(2, (2.0, 2.0)))
+    product = np.cos(np.pi * x) * np.cos(0.7 * np.pi * x)
+    np.testing.assert_allclose(board(np.array([x, 0.7 * x]), 0.0), product, atol=1e-14)
 
 
 def test_potential_sources_agree(tmp_path):

@@ -283,7 +283,7 @@ class Expression:
     def _parse(self) -> ast.expr:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)
+                warnings.simplefilter("ignore")  # "1if x else 2" is odd, not wrong
                 return ast.parse(self.text, mode="eval").body
         except SyntaxError as error:
             column = f" at column {error.offset}" if error.offset else ""
@@ -353,7 +353,7 @@ class Expression:
             raise CaseError(f"{self._label}: unknown function '{name}' {_column(node)}{hint}")
         _, fewest, most = FUNCTIONS[name]
         if not fewest <= n_arguments <= most:
-            wanted = str(fewest) if fewest == most else f"at least {fewest}"
+            wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
             raise CaseError(
                 f"{self._label}: '{name}' {_column(node)} takes {wanted} arguments, got {n_arguments}"
             )
