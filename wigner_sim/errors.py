@@ -38,3 +38,9 @@ class NumericalStopError(WignerSimError):
     """A guard stopped the run (not-a-number, drift beyond its limit, ...)."""
 
     exit_code = 3
+
+
+class InterruptedRunError(WignerSimError):
+    """A run was interrupted and left a checkpoint to resume from."""
+
+    exit_code = 130

@@ -91,7 +91,9 @@ class InitialState:
         return replace(self, occupation=occupation, thermal=thermal)
 
 
-def build_initial_state(kind: str, parameters: Mapping[str, Any], setting: Setting, index: int = 0) -> InitialState:
+def build_initial_state(
+    kind: str, parameters: Mapping[str, Any], setting: Setting, index: int = 0
+) -> InitialState:
     """Initial state of one band from what a case says about it.
 
     Parameters
@@ -125,9 +127,13 @@ def _gaussian_state(parameters: Mapping[str, Any], setting: Setting, index: int)
     centers = [*parameters["center_x"], *parameters["center_k"]]
     widths = [*parameters["width_x"], *parameters["width_k"]]
     periods = [*setting.lengths, *(2 * np.pi for _ in range(setting.n_dimensions))]
-    for name, width, period in zip((*setting.position_names, *setting.momentum_names), widths, periods, strict=True):
+    for name, width, period in zip(
+        (*setting.position_names, *setting.momentum_names), widths, periods, strict=True
+    ):
         if width > period:
-            raise CaseError(f"initial_state: the width {width:g} along {name} exceeds the period {period:.4g}")
+            raise CaseError(
+                f"initial_state: the width {width:g} along {name} exceeds the period {period:.4g}"
+            )
     # the wrapped Gaussian integrates to one; rescale so that its height is the amplitude
     heights = [float(periodic_gaussian(0.0, 0.0, w, p)) for w, p in zip(widths, periods, strict=True)]
 

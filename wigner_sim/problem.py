@@ -55,7 +55,9 @@ class Problem:
 
     def stack(self) -> BandStack:
         """The kinetic equations of all bands."""
-        return BandStack([BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands])
+        return BandStack(
+            [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
+        )
 
     def initial_density(self, stack: BandStack) -> np.ndarray:
         """Densities w of all bands at time 0, shape (b, *x, *k)."""
@@ -134,7 +136,9 @@ def check_resolution(problem: Problem, stack: BandStack) -> list[str]:
             tail, n = spectral_tail(h - h.mean(), [axis]), problem.grid.shape[axis]
             where = f"band {band.band} along {name} on {n} points has a spectral tail of {tail:.1g}"
             if tail > COARSEST_TAIL:
-                raise CaseError(f"the energy of {where}: the field is under-resolved, use at least {2 * n} points")
+                raise CaseError(
+                    f"the energy of {where}: the field is under-resolved, use at least {2 * n} points"
+                )
             if tail > 1e-6:
                 warnings.append(f"the energy of {where}; {2 * n} points would resolve it better")
     return warnings
@@ -173,15 +177,21 @@ def _stored_density(case: Case, run: str, time: float, band: int, grid: PhaseSpa
     with open_run(case.directory / run) as earlier:
         stored = phase_variable(earlier.phase)
         if band not in stored["band"].values:
-            raise CaseError(f"initial_state.run: {earlier.path} has no band {band}, only {list(stored['band'].values)}")
+            raise CaseError(
+                f"initial_state.run: {earlier.path} has no band {band}, only {list(stored['band'].values)}"
+            )
         times = stored["time"].values
         wanted = times[-1] if time == -1.0 else time
         nearest = times[np.abs(times - wanted).argmin()]
         if abs(nearest - wanted) > 1e-9 * max(1.0, abs(wanted)):
-            raise CaseError(f"initial_state.time: {earlier.path} has no state at {wanted:g}; the nearest is at {nearest:g}")
+            raise CaseError(
+                f"initial_state.time: {earlier.path} has no state at {wanted:g}; the nearest is at {nearest:g}"
+            )
         values = np.asarray(stored.sel(band=band, time=nearest), dtype=float)
         if values.ndim != grid.n_axes:
-            raise CaseError(f"initial_state.run: {earlier.path} has axes {stored.dims[2:]}, this case {grid.dims}")
+            raise CaseError(
+                f"initial_state.run: {earlier.path} has axes {stored.dims[2:]}, this case {grid.dims}"
+            )
         face = str(stored.name)
     return StoredDensity(face, values)  # type: ignore[arg-type]
 

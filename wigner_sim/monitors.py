@@ -1,0 +1,73 @@
+"""Guards on a running simulation: drifts, resolution, finite numbers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from wigner_sim.case.schema import MonitorsSection
+from wigner_sim.errors import NumericalStopError
+from wigner_sim.symbols import FloatArray
+
+_log = logging.getLogger("wigner_sim.monitors")
+
+#: guard -> the scalars it watches
+WATCHED = {
+    "particle_drift": ("particle_number_drift",),
+    "energy_drift": ("energy_drift",),
+    "spectral_tail": ("spectral_tail_x", "spectral_tail_k"),
+}
+REMEDIES = {
+    "particle_drift": "the equation conserves it to rounding, so a number has become large or not finite: "
+    "reduce time.step",
+    "energy_drift": "reduce time.tolerance or time.step; if that does not help, gradients are too strong for "
+    "this order",
+    "spectral_tail": "the state has structure at the grid scale: use more points along that axis or end earlier",
+}
+
+
+class Monitors:
+    """Compare scalars with the limits of a case; warn once per guard, or stop.
+
+    Parameters
+    ----------
+    section : MonitorsSection
+    driven : bool
+        Energy is not conserved under a driven Hamiltonian, so its guard is off.
+    """
+
+    def __init__(self, section: MonitorsSection, driven: bool):
+        self._limits = {name: getattr(section, name) for name in WATCHED}
+        if driven:
+            self._limits["energy_drift"] = "off"
+        self._stops = section.action == "stop"
+        self._warned: set[str] = set()
+
+    def check(self, time: float, scalars: Mapping[str, FloatArray]) -> None:
+        """Look at one record.
+
+        Raises
+        ------
+        NumericalStopError
+            If a number is not finite, or a guard is violated and the case says stop.
+        """
+        for name, values in scalars.items():
+            if not np.all(np.isfinite(values)):
+                raise NumericalStopError(
+                    f"{name} is no longer finite at t = {time:.6g}: the step is unstable; reduce time.step"
+                )
+        for guard, watched in WATCHED.items():
+            limit = self._limits[guard]
+            worst = max((float(np.abs(scalars[name]).max()), name) for name in watched)
+            if limit == "off" or worst[0] <= limit or guard in self._warned:
+                continue
+            message = (
+                f"{worst[1]} is {worst[0]:.2g} at t = {time:.6g}, above monitors.{guard} = {limit:g}; "
+                f"{REMEDIES[guard]}"
+            )
+            if self._stops:
+                raise NumericalStopError(message)
+            self._warned.add(guard)
+            _log.warning(message)

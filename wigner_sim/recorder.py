@@ -1,0 +1,114 @@
+"""What a run stores: which observables go to which stream, with names, dimensions and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
+from wigner_sim.kinetics.faces import Face
+from wigner_sim.observables import OBSERVABLES, BandState
+from wigner_sim.output import VariableSpec
+from wigner_sim.symbols import FloatArray
+
+SCALARS = (
+    "particle_number",
+    "energy",
+    "occupation_min",
+    "occupation_max",
+    "spectral_tail_x",
+    "spectral_tail_k",
+)
+DRIFTS = {"particle_number_drift": "particle_number", "energy_drift": "energy"}
+FIELDS = ("density", "energy_density", "momentum_distribution")
+FACE_NAMES = {"f": "band density f", "w": "density w that is stepped", "c": "occupation c"}
+
+
+def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[VariableSpec]:
+    """Variables of ``scalars``, ``fields`` or ``phase``."""
+    axes = {"": (), "positions": grid.position_names, "momenta": grid.momentum_names}
+    if stream == "phase":
+        return [VariableSpec(face, ("time", "band", *grid.dims), "1", FACE_NAMES[face])]
+    names = SCALARS if stream == "scalars" else FIELDS
+    specs = []
+    for name in names:
+        observable = OBSERVABLES[name]
+        dims = ("time", "band", *axes[observable.over])
+        specs.append(VariableSpec(name, dims, observable.units, observable.long_name, observable.equation))
+    if stream == "scalars":
+        for name, of in DRIFTS.items():
+            about = f"relative change of the {OBSERVABLES[of].long_name} since time 0"
+            specs.append(VariableSpec(name, ("time", "band"), "1", about))
+        specs.append(VariableSpec("time_step", ("time",), "1", "last time step taken"))
+    return specs
+
+
+def band_scalars(states: Sequence[BandState]) -> dict[str, FloatArray]:
+    """Scalar observables of all bands, each of shape (b,)."""
+    return {name: np.array([OBSERVABLES[name].function(state) for state in states]) for name in SCALARS}
+
+
+def relative_drifts(
+    scalars: Mapping[str, FloatArray], initial: Mapping[str, FloatArray]
+) -> dict[str, FloatArray]:
+    """Relative changes of the conserved scalars since the start."""
+    drifts = {}
+    for name, of in DRIFTS.items():
+        scale = np.maximum(np.abs(initial[of]), np.finfo(float).tiny)
+        drifts[name] = (scalars[of] - initial[of]) / scale
+    return drifts
+
+
+def band_fields(states: Sequence[BandState]) -> dict[str, FloatArray]:
+    """Field observables of all bands, stacked over bands."""
+    return {name: np.stack([OBSERVABLES[name].function(state) for state in states]) for name in FIELDS}
+
+
+def band_phase(states: Sequence[BandState], face: Face) -> dict[str, FloatArray]:
+    """The stored face of all bands."""
+    return {face: np.stack([state.face(face) for state in states])}
+
+
+def geometry_variables(bands: Sequence[EffectiveBand]) -> tuple[list[VariableSpec], dict[str, Any]]:
+    """Variables and values of ``geometry.nc``: the effective bands at the start."""
+    grid = bands[0].space.grid
+    values: dict[str, list[FloatArray]] = {}
+    about: dict[str, tuple[str, str, str]] = {}
+
+    def add(name: str, array: FloatArray, units: str, long_name: str, equation: str = "") -> None:
+        values.setdefault(name, []).append(np.broadcast_to(array, grid.shape))
+        about[name] = units, long_name, equation
+
+    for band in bands:
+        add("band_energy", band.energy[0], "1", "bare band energy", "h_0 = tr P H")
+        add("dual_energy", band.total_energy_symbol, "1", "band energy dual to w", "h_w")
+        add("density_of_states", band.density_of_states, "1", "phase-space density of states", "D")
+        add(
+            "gap",
+            np.where(np.isfinite(band.gap), band.gap, np.nan),
+            "1",
+            "distance to the nearest other band",
+        )
+        velocity = phase_space_velocity(band)
+        for a, name in enumerate(grid.dims):
+            add(f"velocity_{name}", velocity[a], "1", f"phase-space velocity d{name}/dt", "V_a")
+            for b in range(a, grid.n_axes):
+                other = grid.dims[b]
+                if band.order == 2:
+                    label = f"quantum metric g_{name},{other}"
+                    add(
+                        f"quantum_metric_{name}_{other}",
+                        band.metric[a, b],
+                        "1",
+                        label,
+                        "(1/2) tr d_a P d_b P",
+                    )
+                if band.order and b > a:
+                    label = f"Berry curvature Omega_{name},{other}, all orders kept"
+                    curvature = np.sum([omega[a, b] for omega in band.curvature], axis=0)
+                    add(f"berry_curvature_{name}_{other}", curvature, "1", label, "Omega*_ab")
+    specs = [VariableSpec(name, ("band", *grid.dims), *about[name]) for name in values]
+    return specs, {name: np.stack(arrays) for name, arrays in values.items()}
