@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from wigner_sim import liouville
 from wigner_sim.errors import BandTouchingError, CaseError
@@ -290,6 +291,45 @@ def test_a_wave_packet_moves_with_the_group_velocity():
         / 64
     )
     assert path == pytest.approx(10 * velocity, rel=1e-6)
+
+
+@pytest.mark.parametrize("banded", [True, False])
+def test_exponential_action_against_expm(banded):
+    n_sites = 40
+    operator = quantize_hamiltonian(two_band_system(n_sites), n_sites) + 0.7 * np.eye(2 * n_sites)
+    if not banded:
+        operator = operator + np.cos(np.add.outer(np.arange(80), np.arange(80))) / 10
+    orbitals = np.eye(2 * n_sites, 5, dtype=complex)
+    expected = scipy.linalg.expm(-3j * operator) @ orbitals
+    np.testing.assert_allclose(liouville._exponential_action(operator, orbitals, 3.0), expected, atol=1e-12)
+
+
+def test_two_dimensional_torus():
+    sites, grid = (7, 8), PhaseSpaceGrid((10, 10), (10, 10), (7.0, 8.0))
+
+    def matrix(x, k, _t):
+        X, Y = 2 * np.pi * x[0] / 7, 2 * np.pi * x[1] / 8
+        h = dot_sigma(np.sin(k[0]), np.sin(k[1]), 3.0 - np.cos(k[0]) - np.cos(k[1]) + 0.1 * np.sin(X + Y))
+        return h.reshape(*h.shape[:-1], 2, 2) + 0.2 * np.cos(X)[..., None, None] * np.eye(2)
+
+    hamiltonian = Hamiltonian(matrix, 2, 2)
+    operator = quantize_hamiltonian(hamiltonian, sites)
+    spectral, purified = (
+        band_projector(operator, hamiltonian, sites, 0, m) for m in ("spectral", "purified")
+    )
+    assert spectral.rank == 56
+    np.testing.assert_allclose(purified.matrix, spectral.matrix, atol=1e-10)
+    rho = state_from_symbol(
+        spectral, lambda x, k: 1 + 0.5 * np.cos(2 * np.pi * x[1] / 8 - k[0]), sites, np.zeros((2, 2))
+    )
+    before, after = run_liouville(hamiltonian, grid, rho, [0.0, 2.0])
+    for snapshot in (before, after):
+        assert grid.integrate(snapshot.distribution) == pytest.approx(np.trace(rho).real, rel=1e-12)
+        assert snapshot.energy == pytest.approx(before.energy, rel=1e-12)
+        np.testing.assert_allclose(
+            snapshot.density, grid.integrate_momenta(snapshot.distribution), atol=1e-12
+        )
+    assert np.abs(after.density - before.density).max() > 1e-3
 
 
 # --- errors ---
