@@ -102,14 +102,17 @@ def unit_text(units: str) -> str:
     return re.sub(r"\bhbar\b", r"$\\hbar$", units)
 
 
+def units_of(dimension: str, array: xr.DataArray) -> str:
+    """Units of a position, momentum or time axis, as the file states them."""
+    default = "hbar/energy" if dimension == "time" else "1/a" if dimension[0] == "k" else "lattice constants"
+    attrs = array[dimension].attrs if dimension in array.coords else {}
+    return str(attrs.get("units", default))
+
+
 def axis_label(dimension: str, array: xr.DataArray) -> str:
     """Label with units of a position, momentum or time axis."""
-    default = {"time": "hbar/energy"}.get(
-        dimension, "1/a" if dimension.startswith("k") else "lattice constants"
-    )
-    attrs = array[dimension].attrs if dimension in array.coords else {}
     name = "t" if dimension == "time" else symbol(dimension)
-    units = unit_text(str(attrs.get("units", default)))
+    units = unit_text(units_of(dimension, array))
     return f"${name}$ ({units})" if units else f"${name}$"
 
 

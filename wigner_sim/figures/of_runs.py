@@ -21,6 +21,7 @@ from wigner_sim.figures.panels import (
     line_limits,
     new_figure,
     panel,
+    show_times,
     styled,
     two_rows,
 )
@@ -65,7 +66,7 @@ def plot_run(
     density, momentum = frames.profile_series(run, band)
     _overlay(left, density, times)
     _overlay(middle, momentum, times)
-    _plot_drifts(right, run, band)
+    plot_drifts(right, run, band)
     return figure
 
 
@@ -113,10 +114,12 @@ def _overlay(axes: Axes, series: FrameSeries, times: FloatArray) -> None:
 
 
 def _legend_above(axes: Axes) -> None:
-    """Legend between the axes and what is above them, where it hides no curve."""
+    """Legend between the axes and what is above them, where it hides no curve (nor the power of ten)."""
+    largest = max(map(abs, axes.get_ylim()))
+    power_of_ten_shown = axes.get_yscale() == "linear" and not 2e-3 < largest < 1e4
     axes.legend(
         loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
+        bbox_to_anchor=(0.5, 1.09 if power_of_ten_shown else 1.0),
         ncols=3,
         frameon=False,
         handlelength=1.6,
@@ -125,7 +128,7 @@ def _legend_above(axes: Axes) -> None:
     )
 
 
-def _plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
+def plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
     """Relative drifts of the conserved quantities against time, on a logarithmic scale."""
     scalars = frames.stream(run, "scalars")
     names = {"particle_number_drift": "particle number", "energy_drift": "energy"}
@@ -140,7 +143,7 @@ def _plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
     axes.set_yscale("log")
     axes.set_ylim(1e-17, 10 ** np.ceil(np.log10(max(largest, 1e-13)) + 0.2))
     axes.set(xlabel=frames.axis_label("time", scalars[next(iter(scalars))]), ylabel="relative drift")
-    axes.margins(x=0)
+    show_times(axes, scalars["time"].values)
     axes.grid(alpha=0.25)
     _legend_above(axes)
 
@@ -191,7 +194,7 @@ def plot_largest_difference(axes: Axes, delta: FrameSeries, times: FloatArray) -
         axes.set_ylim(0.0, 1.08 * largest.max() or 1.0)
     name = delta.label.split("(", maxsplit=1)[0].removeprefix("$")
     axes.set(xlabel=frames.axis_label("time", delta.array), ylabel=rf"$\max\,|{name}|$")
-    axes.margins(x=0)
+    show_times(axes, times)
     axes.grid(alpha=0.25)
 
 

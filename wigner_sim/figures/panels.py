@@ -133,6 +133,12 @@ def line_limits(low: float, high: float) -> tuple[float, float]:
     return (0.0 if low == 0 else low - margin), high + margin
 
 
+def show_times(axes: Axes, times: FloatArray) -> None:
+    """Horizontal axis from the first to the last time."""
+    if times[-1] > times[0]:
+        axes.set_xlim(times[0], times[-1])
+
+
 def periodic_axis(array: xr.DataArray, dim: str) -> FloatArray:
     """Coordinates along a periodic axis with the first point repeated one period later."""
     points = np.asarray(array[dim].values, dtype=float)
@@ -143,7 +149,7 @@ class ImagePanel:
     """A frame with two axes as an image, over one whole period of each."""
 
     def __init__(self, axes: Axes, series: FrameSeries, scale: ColourScale):
-        self.axes, self.series = axes, series
+        self.axes, self.series, self.scale = axes, series, scale
         horizontal, vertical = (periodic_axis(series.array, dim) for dim in series.dims)
         self.image = axes.imshow(
             np.zeros((vertical.size, horizontal.size)),

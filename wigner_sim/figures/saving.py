@@ -5,14 +5,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
+import matplotlib as mpl
+
 from wigner_sim import __version__
 from wigner_sim.errors import CaseError
-from wigner_sim.figures.panels import RunFigure
+from wigner_sim.figures.panels import STYLE, RunFigure
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
-def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False, dpi: float = 200) -> Path:
+def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False, dpi: float = 150) -> Path:
     """Write a figure as PNG, PDF or SVG (by suffix) with title, case and run id in the file's metadata.
 
     Parameters
@@ -46,7 +48,8 @@ def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False,
         )
     target = free_path(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=dpi, metadata=_file_metadata(suffix, figure.provenance))
+    with mpl.rc_context(STYLE):  # ticks and fonts come into being only now
+        figure.savefig(target, dpi=dpi, metadata=_file_metadata(suffix, figure.provenance))
     return target
 
 
