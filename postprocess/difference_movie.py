@@ -24,6 +24,7 @@ def main() -> None:
     )
     parser.add_argument("--band", type=int, help="band to show (default: the first)")
     parser.add_argument("--fps", type=float, default=20, help="frames per second")
+    parser.add_argument("--max-frames", type=int, default=300, help="of more times, show evenly spaced ones")
     parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
     parser.add_argument("--overwrite", action="store_true", help="replace earlier files")
     args = parser.parse_args()
@@ -38,6 +39,7 @@ def main() -> None:
             other=other,
             band=args.band,
             fps=args.fps,
+            max_frames=args.max_frames,
             formats=args.formats,
             overwrite=args.overwrite,
         )

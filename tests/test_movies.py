@@ -161,16 +161,25 @@ def test_two_dimensional_run_and_other_band(tmp_path):
     np.testing.assert_allclose(picture.panels[0].image.get_array()[:-1, :-1], expected)
 
 
+def test_a_run_with_one_output_time_and_few_scalars(tmp_path):
+    run = small_run(n_times=1)
+    run.scalars = xr.Dataset({"energy": ("time", [1.0])}, {"time": [0.0]})
+    assert make_movie(run, tmp_path / "a", formats=["gif"]).n_frames == 1
+    run.fields = run.fields.drop_vars("momentum_distribution")
+    with pytest.raises(CaseError, match="lacks 'momentum_distribution'"):
+        make_movie(run, tmp_path / "a", formats=["gif"])
+
+
 def test_evenly_spaced_frames_if_there_are_too_many(tmp_path):
     picture = MoviePicture(small_run(n_times=31), None, None, 4)
     np.testing.assert_allclose(picture.times, (0, 10, 20, 30))
 
 
 def test_one_frame_at_a_time_is_read(tmp_path):
-    run = small_run(n_times=12)
+    run = small_run(n_times=6)
     counting = on_file(run.phase, "f")
     make_movie(run, tmp_path / "a", formats=["gif"])
-    assert len(counting.sizes) >= 24  # a pass for the limits, a pass for the frames
+    assert len(counting.sizes) >= 12  # a pass for the limits, a pass for the frames
     assert max(counting.sizes) == 16 * 12  # one frame of one band
     assert not run.phase["f"].variable._in_memory
 
@@ -280,7 +289,7 @@ def test_postprocess_scripts(tmp_path, monkeypatch, capsys):
     one, two = runs
     call("plot_run.py", one, "--time", 0, "--suffix", "svg", monkeypatch=monkeypatch)
     call("movie.py", one, "--formats", "gif", "--max-frames", 2, monkeypatch=monkeypatch)
-    call("difference_movie.py", one, two, "--formats", "gif", monkeypatch=monkeypatch)
+    call("difference_movie.py", one, two, "--formats", "gif", "--max-frames", 2, monkeypatch=monkeypatch)
     study = tmp_path / "study.json"
     study.write_text(json.dumps(convergence_result()))
     call("convergence.py", study, monkeypatch=monkeypatch)

@@ -208,6 +208,16 @@ def test_convergence_fits_what_is_missing_and_names_what_it_lacks():
         plot_convergence(result)
 
 
+def test_runs_without_a_position_axis_or_without_drift():
+    run = one_dimensional_run()
+    run.scalars = xr.zeros_like(run.scalars)
+    labels = [line.get_label() for line in by_ylabel(plot_run(run), "relative drift").lines]
+    assert labels == ["particle number (exactly 0)", "energy (exactly 0)"]
+    run.phase = run.phase.isel(x=0)
+    with pytest.raises(CaseError, match="needs a position axis"):
+        plot_run(run)
+
+
 def test_colour_scale_rule():
     assert colour_scale(-0.5, 1.0).cmap == "RdBu_r"
     assert (colour_scale(-0.5, 1.0).low, colour_scale(-2.0, 1.0).high) == (-1.0, 2.0)

@@ -224,6 +224,9 @@ def image_series(run: Run, band: int | str | None) -> FrameSeries:
 def profile_series(run: Run, band: int | str | None) -> tuple[FrameSeries, FrameSeries]:
     """Density along the first position axis, and momentum distribution over one or two momentum axes."""
     fields = stream(run, "fields")
+    for name in ("density", "momentum_distribution"):
+        if name not in fields:
+            raise CaseError(f"the fields output of run {run.path} lacks '{name}', which this picture needs")
     density, momentum = fields["density"], fields["momentum_distribution"]
     return (
         frame_series(density, "n", position_dims(density)[:1], band),

@@ -145,7 +145,8 @@ def plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
     axes.set(xlabel=frames.axis_label("time", scalars[next(iter(scalars))]), ylabel="relative drift")
     show_times(axes, scalars["time"].values)
     axes.grid(alpha=0.25)
-    _legend_above(axes)
+    if axes.lines:
+        _legend_above(axes)
 
 
 # ---------------------------------------------------------------- two runs
