@@ -1,0 +1,1 @@
+"""Parts of figures and movies: lazily read frames, panels, and the figures themselves."""

@@ -1,0 +1,19 @@
+"""Figures of a run, of two runs, of the band geometry, and of a convergence study.
+
+Every function returns a matplotlib Figure that was made without pyplot; :func:`save_figure` writes it
+as PNG, PDF or SVG by file suffix, with the run id in the file's metadata.
+"""
+
+from wigner_sim.figures.of_convergence import plot_convergence
+from wigner_sim.figures.of_geometry import plot_geometry
+from wigner_sim.figures.of_runs import plot_comparison, plot_difference, plot_run
+from wigner_sim.figures.saving import save_figure
+
+__all__ = [
+    "plot_comparison",
+    "plot_convergence",
+    "plot_difference",
+    "plot_geometry",
+    "plot_run",
+    "save_figure",
+]
