@@ -1,3 +1,37 @@
-"""wigner_sim: electrons in crystals in phase space, to second order in gradients."""
+"""wigner_sim: electrons in crystals in phase space, to second order in gradients.
+
+Every verb of the command line is one function here: :func:`check`, :func:`run`, :func:`resume`,
+:func:`info`, :func:`exact`, :func:`compare`, :func:`converge`, :func:`make_movie`, :func:`plot_run`.
+They are imported when first used, so that ``import wigner_sim`` stays fast.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Case": "wigner_sim.case",
+    "load_case": "wigner_sim.case",
+    "check": "wigner_sim.simulation",
+    "run": "wigner_sim.simulation",
+    "resume": "wigner_sim.simulation",
+    "info": "wigner_sim.reports",
+    "exact": "wigner_sim.exact",
+    "compare": "wigner_sim.convergence",
+    "converge": "wigner_sim.convergence",
+    "make_movie": "wigner_sim.movies",
+    "plot_run": "wigner_sim.plotting",
+    "open_run": "wigner_sim.runs",
+}
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'wigner_sim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -76,6 +76,24 @@ def prepare(case: Case) -> Prepared:
     return Prepared(case, problem, stack, propagator, reason, warnings)
 
 
+def check(case: Case | str | Path, overrides: Sequence[str] = ()) -> Prepared:
+    """Check a case as a run would, without writing anything.
+
+    Parameters
+    ----------
+    case : Case or path
+    overrides : sequence of str
+        ``"section.key=value"``.
+
+    Raises
+    ------
+    CaseError
+        If it cannot be run as written.
+    """
+    case = case if isinstance(case, Case) else load_case(case)
+    return prepare(case.with_overrides(overrides) if overrides else case)
+
+
 def run(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: bool = False) -> Run:
     """Run a case in a new run directory and return the finished run.
 
@@ -96,11 +114,8 @@ def run(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: b
     InterruptedRunError
         After an interrupt, with a checkpoint to resume from.
     """
-    case = case if isinstance(case, Case) else load_case(case)
-    if overrides:
-        case = case.with_overrides(overrides)
-    prepared = prepare(case)
-    directory = create_run_directory(case)
+    prepared = check(case, overrides)
+    directory = create_run_directory(prepared.case)
     return Simulation(prepared, directory, show_progress).integrate()
 
 

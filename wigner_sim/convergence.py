@@ -1,0 +1,279 @@
+"""Kinetic theory against exact dynamics: errors of one case, and how they fall when it is dilated.
+
+A case dilated by lambda is ``H(x/lambda, k, t/lambda)`` on a crystal longer by lambda, followed for a time
+longer by lambda: the same local crystal under gradients weaker by lambda.  At order m in gradients the
+error falls as ``lambda^-(m+1)``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time as wall_time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from wigner_sim.case import Case, load_case
+from wigner_sim.errors import CaseError
+from wigner_sim.exact import exact_snapshots, output_times
+from wigner_sim.liouville import LiouvilleSnapshot
+from wigner_sim.observables import BandState, density, energy, momentum_distribution
+from wigner_sim.problem import Problem, build_problem
+from wigner_sim.propagator import Propagator
+from wigner_sim.steppers import choose_step
+
+_log = logging.getLogger("wigner_sim.convergence")
+
+#: Errors of the time step are kept below this part of max|w|, whatever the case says.
+TIME_TOLERANCE = 1e-8
+ERRORS = ("f_max", "f_l2", "n_max", "nk_max", "energy")
+
+#: "exact": the kinetic run starts from the exact f(0), which isolates the error of the dynamics;
+#: "case": from the case's own state, to the order of the run.
+Start = Literal["exact", "case"]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Differences between a kinetic and an exact state.
+
+    Parameters
+    ----------
+    f_max, f_l2 : float
+        Largest and root-mean-square difference of f over phase space.
+    n_max, nk_max : float
+        Largest difference of the density per cell and of the momentum distribution per cell.
+    energy : float
+        Difference of the energies per cell.
+    """
+
+    f_max: float
+    f_l2: float
+    n_max: float
+    nk_max: float
+    energy: float
+
+
+def state_errors(state: BandState, exact: LiouvilleSnapshot) -> Errors:
+    """Compare one band's kinetic state with the exact one."""
+    volume = float(np.prod(state.grid.lengths))
+    difference = state.f - exact.distribution
+    n_k = momentum_distribution(state) - exact.momentum_distribution
+    return Errors(
+        f_max=float(np.abs(difference).max()),
+        f_l2=float(np.sqrt(np.mean(difference**2))),
+        n_max=float(np.abs(density(state) - exact.density).max()),
+        nk_max=float(np.abs(n_k).max()) / volume,
+        energy=abs(float(energy(state)) - exact.energy) / volume,
+    )
+
+
+@dataclass(frozen=True)
+class ExactReference:
+    """Exact states of all bands at the times of a comparison, the initial one first."""
+
+    times: tuple[float, ...]
+    snapshots: tuple[tuple[LiouvilleSnapshot, ...], ...]
+    seconds: float
+
+
+def exact_reference(problem: Problem, times: Sequence[float]) -> ExactReference:
+    """Evolve every band exactly to ``times`` (which start at 0)."""
+    started = wall_time.perf_counter()
+    snapshots = tuple(tuple(exact_snapshots(problem, index, times)) for index in range(len(problem.bands)))
+    return ExactReference(tuple(times), snapshots, wall_time.perf_counter() - started)
+
+
+def kinetic_errors(problem: Problem, reference: ExactReference, start: Start) -> list[Errors]:
+    """Errors of a kinetic run at the times of the reference, the worst over the bands."""
+    stack = problem.stack()
+    w = problem.initial_density(stack)
+    if start == "exact":
+        w = np.stack(
+            [
+                band.effective(0.0).faces.from_face("f", snapshots[0].distribution)
+                for band, snapshots in zip(stack.bands, reference.snapshots, strict=True)
+            ]
+        )
+    step = choose_step(
+        problem.stepper, stack, w, 0.0, problem.duration, min(problem.tolerance, TIME_TOLERANCE)
+    )
+    propagator = Propagator(stack, problem.stepper, w, step.dt)
+    errors = []
+    for i, time in enumerate(reference.times):
+        w = propagator.advance_to(time)
+        bands = zip(stack.bands, w, reference.snapshots, strict=True)
+        errors.append(
+            _worst(
+                state_errors(BandState(band.effective(time), w_band), exact[i])
+                for band, w_band, exact in bands
+            )
+        )
+    return errors
+
+
+def _worst(errors: Iterable[Errors]) -> Errors:
+    return Errors(*np.max([list(asdict(error).values()) for error in errors], axis=0).tolist())
+
+
+def compare(case: Case | str | Path, overrides: Sequence[str] = (), start: Start = "case") -> dict[str, Any]:
+    """Run a case by kinetic theory and exactly, and report the differences at its output times.
+
+    Parameters
+    ----------
+    case : Case or path
+    overrides : sequence of str
+    start : {"case", "exact"}
+        Whether the kinetic run starts from the case's own state or from the exact f(0).
+
+    Returns
+    -------
+    dict
+        ``order``, ``sites``, and ``rows``: one per time with ``time`` and the fields of :class:`Errors`.
+
+    Raises
+    ------
+    CaseError
+    """
+    problem = build_problem(_with_overrides(case, overrides))
+    times = output_times(_with_overrides(case, overrides))
+    reference = exact_reference(problem, times)
+    errors = kinetic_errors(problem, reference, start)
+    rows = [{"time": time, **asdict(error)} for time, error in zip(times, errors, strict=True)]
+    return {"order": problem.options.order, "sites": _sites(problem), "start": start, "rows": rows}
+
+
+def converge(
+    case: Case | str | Path,
+    dilations: Sequence[float],
+    orders: Sequence[int] = (0, 1, 2),
+    overrides: Sequence[str] = (),
+    start: Start = "exact",
+) -> dict[str, Any]:
+    """Dilate a case, run it exactly and at each order, and fit how the errors at the end fall.
+
+    Parameters
+    ----------
+    case : Case or path
+    dilations : sequence of float, each >= 1
+        Rounded such that every period is a whole number of sites; the rows hold what was used.
+    orders : sequence of int
+    overrides : sequence of str
+    start : {"exact", "case"}
+
+    Returns
+    -------
+    dict
+        ``rows`` with ``order, dilation, sites, err_f_max, err_f_l2, err_n_max, err_nk_max, err_energy,
+        seconds_kinetic, seconds_exact``; ``slopes``: order -> error -> minus the fitted power of the dilation
+        (absent for fewer than two dilations); ``start``.
+
+    Raises
+    ------
+    CaseError
+    """
+    problem = build_problem(_with_overrides(case, overrides))
+    rows = []
+    for dilation in whole_site_dilations(problem, dilations):
+        dilated = problem.dilated(dilation)
+        reference = exact_reference(dilated, [0.0, dilated.duration])
+        for order in orders:
+            started = wall_time.perf_counter()
+            error = kinetic_errors(dilated.with_order(order), reference, start)[-1]
+            seconds = wall_time.perf_counter() - started
+            rows.append(_row(order, dilation, dilated, error, seconds, reference.seconds))
+            _log.info("order %d, dilation %.4g: max |f - f_exact| = %.3g", order, dilation, error.f_max)
+    return {"rows": rows, "slopes": fit_slopes(rows), "start": start}
+
+
+def whole_site_dilations(problem: Problem, dilations: Sequence[float]) -> list[float]:
+    """Dilations nearest to the wanted ones for which all periods are whole numbers of sites.
+
+    Raises
+    ------
+    CaseError
+        If a dilation is below 1, or none is near enough.
+    """
+    lengths = problem.grid.lengths
+    used = []
+    for wanted in dilations:
+        if not wanted >= 1:
+            raise CaseError(f"dilations must be at least 1, got {wanted:g}")
+        dilation = round(wanted * lengths[0]) / lengths[0] if lengths else wanted
+        if any(abs(dilation * length - round(dilation * length)) > 1e-9 for length in lengths):
+            raise CaseError(
+                f"a dilation near {wanted:g} that leaves {lengths} whole numbers of sites was not found"
+            )
+        used.append(dilation)
+    return used
+
+
+def fit_slopes(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Minus the power of the dilation with which each error falls, by least squares over all points."""
+    slopes: dict[str, dict[str, float]] = {}
+    for order in sorted({row["order"] for row in rows}):
+        chosen = [row for row in rows if row["order"] == order]
+        x = np.log([row["dilation"] for row in chosen])
+        if len(set(x.tolist())) < 2:
+            continue
+        tiny = np.finfo(float).tiny
+        slopes[str(order)] = {
+            name: -float(np.polyfit(x, np.log([max(row[f"err_{name}"], tiny) for row in chosen]), 1)[0])
+            for name in ERRORS
+        }
+    return slopes
+
+
+def convergence_table(result: dict[str, Any]) -> str:
+    """The rows and slopes as text."""
+    head = f"{'order':>5} {'dilation':>9} {'sites':>9} " + " ".join(f"{name:>10}" for name in ERRORS)
+    lines = [head + f" {'kinetic/s':>10} {'exact/s':>9}"]
+    for row in sorted(result["rows"], key=lambda row: (row["order"], row["dilation"])):
+        errors = " ".join(f"{row[f'err_{name}']:10.3e}" for name in ERRORS)
+        lines.append(
+            f"{row['order']:5d} {row['dilation']:9.4f} {row['sites']!s:>9} {errors} "
+            f"{row['seconds_kinetic']:10.2f} {row['seconds_exact']:9.2f}"
+        )
+    for order, slopes in result["slopes"].items():
+        values = " ".join(f"{slopes[name]:10.3f}" for name in ERRORS)
+        lines.append(f"{order:>5} {'slope':>9} {'':>9} {values}")
+    return "\n".join(lines)
+
+
+def comparison_table(result: dict[str, Any]) -> str:
+    """The rows of :func:`compare` as text."""
+    lines = [f"order {result['order']}, {result['sites']} sites, kinetic minus exact"]
+    lines.append(f"{'time':>10} " + " ".join(f"{name:>10}" for name in ERRORS))
+    for row in result["rows"]:
+        lines.append(f"{row['time']:10.4g} " + " ".join(f"{row[name]:10.3e}" for name in ERRORS))
+    return "\n".join(lines)
+
+
+def save_json(result: dict[str, Any], path: str | Path) -> Path:
+    """Write a result as JSON (replacing an earlier one of that name)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _row(
+    order: int, dilation: float, problem: Problem, error: Errors, seconds_kinetic: float, seconds_exact: float
+) -> dict[str, Any]:
+    errors = {f"err_{name}": value for name, value in asdict(error).items()}
+    times = {"seconds_kinetic": seconds_kinetic, "seconds_exact": seconds_exact}
+    return {"order": order, "dilation": dilation, "sites": _sites(problem), **errors, **times}
+
+
+def _sites(problem: Problem) -> int | list[int]:
+    sites = [round(length) for length in problem.grid.lengths]
+    return sites[0] if len(sites) == 1 else sites
+
+
+def _with_overrides(case: Case | str | Path, overrides: Sequence[str]) -> Case:
+    case = case if isinstance(case, Case) else load_case(case)
+    return case.with_overrides(overrides) if overrides else case

@@ -1,0 +1,172 @@
+"""Exact Liouville-von Neumann partner of a problem: the same Hamiltonian and initial state on the lattice."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wigner_sim import liouville
+from wigner_sim.case import Case, load_case
+from wigner_sim.errors import CaseError
+from wigner_sim.initial_states import InitialState
+from wigner_sim.liouville import LiouvilleSnapshot
+from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
+from wigner_sim.problem import Problem, build_problem
+from wigner_sim.progress import Progress
+from wigner_sim.provenance import provenance
+from wigner_sim.run_directory import create_run_directory
+from wigner_sim.runs import Run, open_run
+from wigner_sim.weyl import grid_sites
+
+_log = logging.getLogger("wigner_sim.exact")
+
+#: Where exact runs of a case are kept, beside its ``runs``.
+EXACT_RUNS = "exact"
+
+
+def exact_snapshots(problem: Problem, index: int, times: Sequence[float]) -> Iterator[LiouvilleSnapshot]:
+    """Exact evolution of one band's initial state.
+
+    Parameters
+    ----------
+    problem : Problem
+    index : int
+        Position among ``problem.bands``.
+    times : sequence of float, increasing
+
+    Raises
+    ------
+    CaseError
+        If the state has no exact reading, or the lattice is too large.
+    """
+    h, grid = problem.hamiltonian, problem.grid
+    sites = grid_sites(grid)
+    operator = liouville.quantize_hamiltonian(h, sites, 0.0)
+    projector = liouville.band_projector(operator, h, sites, problem.bands[index])
+    _log.info("band %d: %s projector", problem.bands[index], projector.method)
+    state = _exact_state(problem, problem.initial_states[index], operator, projector, sites)
+    return liouville.run_liouville(h, grid, state, times)
+
+
+def _exact_state(
+    problem: Problem,
+    initial: InitialState,
+    operator: np.ndarray,
+    projector: liouville.BandProjector,
+    sites: tuple[int, ...],
+) -> np.ndarray:
+    """``Pi Op(c) Pi + n_F(Pi H Pi)``."""
+    tau = problem.hamiltonian.orbital_positions
+    state = np.zeros_like(operator)
+    if initial.stored is not None:
+        if initial.stored.face != "c":
+            raise CaseError(
+                "the exact partner of a stored state needs its occupation symbol: let the earlier run store "
+                f'output.face = "c" (it stored "{initial.stored.face}")'
+            )
+        state = state + liouville.state_from_symbol(
+            projector, initial.stored.on(problem.grid), sites, tau, problem.grid
+        )
+    if initial.occupation is not None:
+        state = state + liouville.state_from_symbol(projector, initial.occupation, sites, tau)
+    if initial.thermal is not None:
+        if not initial.thermal.uniform:
+            raise CaseError("initial_state: a local equilibrium with mu(x) or T(x) has no exact partner")
+        origin = np.zeros((len(sites), 1))
+        mu, temperature = float(initial.thermal.mu(origin)[0]), float(initial.thermal.temperature(origin)[0])
+        state = state + liouville.thermal_state(operator, projector, mu, temperature)
+    return state
+
+
+def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: bool = False) -> Run:
+    """Run exact dynamics for a case, with the same fields at the times of its ``fields`` and ``phase`` streams.
+
+    Written to ``exact/0001`` beside the case's ``runs``; parameters and errors as for
+    :func:`wigner_sim.simulation.run`.
+    """
+    case = case if isinstance(case, Case) else load_case(case)
+    if overrides:
+        case = case.with_overrides(overrides)
+    problem = build_problem(case)
+    times = output_times(case)
+    snapshots = [exact_snapshots(problem, index, times) for index in range(len(problem.bands))]
+    first = [next(band) for band in snapshots]
+    directory = create_run_directory(case, case.directory / EXACT_RUNS)
+    attributes = provenance(
+        case.title,
+        directory.case_text,
+        case.to_toml(),
+        str(uuid.uuid4()),
+        case_name=case.name,
+        method="exact",
+    )
+    coordinates = grid_coordinates(problem.grid, problem.bands)
+    with directory.logging_to_file(), Progress(0.0, times[-1], show_progress) as progress:
+        streams = {
+            name: NetcdfStream(directory.stream_path(name), variables, coordinates, attributes)
+            for name, variables in _variables(problem).items()
+        }
+        records = [first, *zip(*snapshots, strict=True)]
+        for time, record in zip(times, records, strict=True):
+            for name, arrays in _arrays(record, first).items():
+                streams[name].append(time, arrays)
+            progress.update(time, {})
+        for stream in streams.values():
+            stream.close()
+        directory.write_status({"state": "complete", "time": times[-1], "end": times[-1], "method": "exact"})
+    return open_run(directory.path)
+
+
+def output_times(case: Case) -> list[float]:
+    """Times at which a comparison is made: multiples of ``output.phase_every``, and the end."""
+    every, end = case.output.phase_every, case.time.end
+    if not isinstance(every, float) or every >= end:
+        return [0.0, end]
+    times = np.arange(0, int(np.floor(end / every * (1 + 1e-9))) + 1) * every
+    return [*times[times < end * (1 - 1e-9)].tolist(), end]
+
+
+def _variables(problem: Problem) -> dict[str, list[VariableSpec]]:
+    grid = problem.grid
+    head = ("time", "band")
+    scalars = [
+        VariableSpec("particle_number", head, "1", "particle number", "tr rho"),
+        VariableSpec("energy", head, "1", "energy", "tr rho H"),
+        VariableSpec(
+            "particle_number_drift", head, "1", "relative change of the particle number since time 0"
+        ),
+        VariableSpec("energy_drift", head, "1", "relative change of the energy since time 0"),
+    ]
+    fields = [
+        VariableSpec("density", (*head, *grid.position_names), "1", "density per cell"),
+        VariableSpec("momentum_distribution", (*head, *grid.momentum_names), "1", "momentum distribution"),
+    ]
+    phase = [VariableSpec("f", (*head, *grid.dims), "1", "exact band density f", "tr F")]
+    return {"scalars": scalars, "fields": fields, "phase": phase}
+
+
+def _arrays(
+    record: Sequence[LiouvilleSnapshot], first: Sequence[LiouvilleSnapshot]
+) -> dict[str, dict[str, np.ndarray]]:
+    number = np.array([snapshot.particle_number for snapshot in record])
+    energy = np.array([snapshot.energy for snapshot in record])
+    number_0 = np.array([snapshot.particle_number for snapshot in first])
+    energy_0 = np.array([snapshot.energy for snapshot in first])
+    tiny = np.finfo(float).tiny
+    return {
+        "scalars": {
+            "particle_number": number,
+            "energy": energy,
+            "particle_number_drift": (number - number_0) / np.maximum(np.abs(number_0), tiny),
+            "energy_drift": (energy - energy_0) / np.maximum(np.abs(energy_0), tiny),
+        },
+        "fields": {
+            "density": np.stack([snapshot.density for snapshot in record]),
+            "momentum_distribution": np.stack([snapshot.momentum_distribution for snapshot in record]),
+        },
+        "phase": {"f": np.stack([snapshot.distribution for snapshot in record])},
+    }
