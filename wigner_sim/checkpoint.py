@@ -120,7 +120,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         If the file is missing, truncated, or its checksum is wrong.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             members = {name: archive[name] for name in archive.files}
         expected = members.pop(_CHECKSUM).tobytes()
         if _checksum(members) != expected:

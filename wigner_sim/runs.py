@@ -144,9 +144,8 @@ def open_stream(path: str | Path) -> xr.Dataset:
         raise CaseError(f"{path}: cannot be read: locked by another program, or damaged ({problem})")
     for variable in dataset.variables.values():
         variable.encoding["_FillValue"] = None  # nothing is ever missing: keep it out of copies, too
-    if "time" in dataset.dims:
-        dataset = dataset.isel(time=slice(len(complete_times(dataset["time"].values))))
-    return dataset
+    n_complete = len(complete_times(dataset["time"].values)) if "time" in dataset.dims else 0
+    return dataset.isel(time=slice(n_complete)) if n_complete < dataset.sizes.get("time", 0) else dataset
 
 
 def phase_variable(dataset: xr.Dataset) -> xr.DataArray:
@@ -200,7 +199,7 @@ def moments(dataset: xr.Dataset) -> xr.Dataset:
         harmonic = (profile * np.exp(2j * np.pi * dataset[name] / period)).mean(name) / profile.mean(name)
         mean = period / (2 * np.pi) * xr.apply_ufunc(np.angle, harmonic)
         found[f"mean_{name}"] = (mean - start) % period + start
-        found[f"spread_{name}"] = period / (2 * np.pi) * np.sqrt(-2 * np.log(np.abs(harmonic)))
+        found[f"spread_{name}"] = period / (2 * np.pi) * np.sqrt(-2 * np.log(abs(harmonic)))
     return xr.Dataset(found)
 
 
@@ -211,7 +210,7 @@ def conservation(dataset: xr.Dataset) -> xr.Dataset:
     drifts = {}
     for name, values in totals.items():
         total = values.sum("band") if "band" in values.dims else values
-        scale = np.abs(total.isel(time=0))
+        scale = abs(total.isel(time=0))
         drifts[f"{name}_drift"] = (total - total.isel(time=0)) / scale.where(scale > 0, 1.0)
     return xr.Dataset(drifts)
 
@@ -224,7 +223,7 @@ def compare(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     CaseError
         If the grids differ, or no time or variable is shared.
     """
-    for name in set(first.dims) & set(second.dims) - {"time"}:
+    for name in sorted(set(first.indexes) & set(second.indexes) - {"time"}, key=str):
         if not first.indexes[name].equals(second.indexes[name]):
             raise CaseError(f"the two Datasets have different {name} coordinates and cannot be compared")
     shared = [name for name in first.data_vars if name in second.data_vars]
@@ -232,12 +231,12 @@ def compare(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
         raise CaseError(f"nothing to compare: {list(first.data_vars)} and {list(second.data_vars)}")
     if "time" in first.dims:
         first, second = _at_shared_times(first, second)
-    found = {}
+    found: dict[str, xr.DataArray] = {}
     for name in shared:
         difference = first[name] - second[name]
         axes = [axis for axis in difference.dims if axis not in ("time", "band")]
-        found[f"{name}_max"] = np.abs(difference).max(axes)
-        found[f"{name}_rms"] = np.sqrt((difference**2).mean(axes))
+        found[f"{name}_max"] = abs(difference).max(axes)
+        found[f"{name}_rms"] = (difference**2).mean(axes) ** 0.5
     return xr.Dataset(found)
 
 

@@ -101,6 +101,7 @@ def _source(text: str) -> str:
 Count = Annotated[int, Field(gt=0, le=10**9)]
 Points = Annotated[int, Field(ge=4, le=10**9)]
 Band = Annotated[int, Field(ge=0, le=10**6)]
+Order = Annotated[int, Field(ge=0, le=2)]
 Positive = Annotated[float, Field(gt=0)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Expression = Annotated[str, StringConstraints(min_length=1), AfterValidator(_expression)]

@@ -19,6 +19,7 @@ from wigner_sim.case.fields import (
     FreeList,
     FreeTable,
     Numbers,
+    Order,
     PointCounts,
     Positive,
     Positives,
@@ -179,7 +180,7 @@ class TermsSection(Section):
 class EquationSection(Section):
     """The kinetic equation that is stepped."""
 
-    order: Literal[0, 1, 2] = key(2, "Order in gradients.", "0, 1 or 2")
+    order: Order = key(2, "Order in gradients.", "0, 1 or 2")
     terms: TermsSection = Field(default_factory=TermsSection, description="Switches of single terms.")
     dealias: Literal["none", "two_thirds", "smooth"] = key(
         "none", "Filter against aliasing of products.", '"none", "two_thirds" or "smooth"'
