@@ -156,7 +156,7 @@ def test_one_sentence_per_mistake(write, old, new, sentence):
         ),
         ("bands", {"select": "all"}),
         ("bands", {"select": [2, 0]}),
-        ("equation", {"moyal_cutoff": 3.5, "dealias": "smooth", "order": 0}),
+        ("equation", {"moyal_filter": "bounded", "dealias": "smooth", "order": 0}),
         ("grid", {"sites": [24], "n_k": [32, 32], "magnetic_field": 0.1}),
         ("grid", {"sites": [], "n_k": [32, 32, 16], "magnetic_field": [0.1, 0.0, 0.0]}),
         ("initial_state", {"kind": "symbol", "c": ["exp(cos(k))", 0.5, "array:c.npy"]}),

@@ -24,7 +24,7 @@ _HOME = {
     "plot_run": "wigner_sim.plotting",
     "open_run": "wigner_sim.runs",
 }
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

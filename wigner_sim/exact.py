@@ -83,7 +83,7 @@ def _exact_state(
 
 
 def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: bool = False) -> Run:
-    """Run exact dynamics for a case, with the same fields at the times of its ``fields`` and ``phase`` streams.
+    """Run exact dynamics for a case, with the same fields at the times of its ``phase`` stream.
 
     Written to ``exact/0001`` beside the case's ``runs``; parameters and errors as for
     :func:`wigner_sim.simulation.run`.

@@ -43,7 +43,7 @@ class StoredDensity:
     values: FloatArray
 
     def on(self, grid: PhaseSpaceGrid) -> FloatArray:
-        """Values on another grid of the same crystal by Fourier interpolation (the same array on the same grid)."""
+        """Values on another grid of the same crystal, Fourier-interpolated where its points differ."""
         values = self.values
         for axis, n in enumerate(grid.shape):
             if values.shape[axis] != n:

@@ -22,9 +22,9 @@ WATCHED = {
 REMEDIES = {
     "particle_drift": "the equation conserves it to rounding, so a number has become large or not finite: "
     "reduce time.step",
-    "energy_drift": "reduce time.tolerance or time.step; if that does not help, gradients are too strong for "
-    "this order",
-    "spectral_tail": "the state has structure at the grid scale: use more points along that axis or end earlier",
+    "energy_drift": "reduce time.tolerance or time.step; if that does not help, gradients are too strong "
+    "for this order",
+    "spectral_tail": "the state has structure at the grid scale: use more points along that axis",
 }
 
 

@@ -20,7 +20,7 @@ import netCDF4
 import numpy as np
 from numpy.typing import ArrayLike
 
-import wigner_sim
+from wigner_sim import __version__
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.provenance import timestamp
 
@@ -245,7 +245,7 @@ def resume_stream(
     try:
         stream = NetcdfStream.reopen(path)
         stream.truncate_after(time)
-        stream.add_history(f"resumed at time {time!r} by wigner_sim {wigner_sim.__version__}")
+        stream.add_history(f"resumed at time {time!r} by wigner_sim {__version__}")
         return stream
     except FileNotFoundError:
         _log.warning("%s is missing: begun anew", path)

@@ -65,7 +65,7 @@ class Problem:
         return np.stack([state.density(band.effective(0.0)) for state, band in states])
 
     def dilated(self, dilation: float) -> Problem:
-        """H(x/dilation, k, t/dilation) on a crystal longer by ``dilation``, followed for longer by as much."""
+        """H(x/dilation, k, t/dilation) on a crystal longer by ``dilation``, and for a time longer by it."""
         return replace(
             self,
             grid=self.grid.dilated(dilation),
@@ -185,7 +185,7 @@ def _stored_density(case: Case, run: str, time: float, band: int, grid: PhaseSpa
         nearest = times[np.abs(times - wanted).argmin()]
         if abs(nearest - wanted) > 1e-9 * max(1.0, abs(wanted)):
             raise CaseError(
-                f"initial_state.time: {earlier.path} has no state at {wanted:g}; the nearest is at {nearest:g}"
+                f"initial_state.time: {earlier.path} has no state at {wanted:g}; nearest: {nearest:g}"
             )
         values = np.asarray(stored.sel(band=band, time=nearest), dtype=float)
         if values.ndim != grid.n_axes:
@@ -199,14 +199,16 @@ def _stored_density(case: Case, run: str, time: float, band: int, grid: PhaseSpa
 def describe(problem: Problem) -> Sequence[str]:
     """A few lines on what will be solved."""
     grid, options = problem.grid, problem.options
-    points = " x ".join(f"{n} {name}" for n, name in zip(grid.shape, grid.dims, strict=True))
+    points = ", ".join(f"{n} points in {name}" for n, name in zip(grid.shape, grid.dims, strict=True))
     size = ", ".join(f"{length:g}" for length in grid.lengths) or "none (homogeneous)"
     h = problem.hamiltonian
     kind = "H0(k) + U(x, t)" if h.separable else "H(x, k, t)"
     driven = "driven" if h.time_dependent else "static"
+    bands = ", ".join(map(str, problem.bands))
+    off = ", ".join(options.terms.switched_off()) or "nothing"
+    moyal = f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
     return [
-        f"grid: {points} points; position periods in lattice constants: {size}",
-        f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}, {driven}; bands {list(problem.bands)}",
-        f"equation: order {options.order}, switched off: {', '.join(options.terms.switched_off()) or 'nothing'}, "
-        f"dealias {options.dealias}, Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}",
+        f"grid: {points}; position periods in lattice constants: {size}",
+        f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}, {driven}; bands {bands}",
+        f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
     ]

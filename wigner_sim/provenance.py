@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-import wigner_sim
+from wigner_sim import __version__
 
 REFERENCE = "Park, Huang, Savary, Balents, arXiv:2504.10447"
 
@@ -35,12 +35,12 @@ def provenance(
     attributes = {
         "Conventions": "CF-1.11",
         "title": title or "wigner_sim run",
-        "source": f"wigner_sim {wigner_sim.__version__}",
-        "history": f"{now} created by wigner_sim {wigner_sim.__version__}",
+        "source": f"wigner_sim {__version__}",
+        "history": f"{now} created by wigner_sim {__version__}",
         "references": REFERENCE,
         "date_created": now,
         "run_id": run_id or str(uuid.uuid4()),
-        "wigner_sim_version": wigner_sim.__version__,
+        "wigner_sim_version": __version__,
         "platform": f"{platform.platform()}, Python {platform.python_version()}, numpy {np.__version__}",
         "case_toml": case_toml,
         "case_resolved_toml": case_resolved_toml,
@@ -58,7 +58,7 @@ def timestamp() -> str:
 @functools.cache
 def git_revision() -> str:
     """Commit of the source tree the package runs from (``-dirty`` if changed); empty when installed."""
-    here = Path(wigner_sim.__file__).parent
+    here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(here), *arguments]

@@ -6,30 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
+from wigner_sim.problem import describe
 from wigner_sim.runs import open_run
 from wigner_sim.simulation import Prepared
 
 
 def check_report(prepared: Prepared) -> str:
     """Say what a checked case will do: problem, bands, step with its reason, memory."""
-    from wigner_sim.problem import describe
-
     problem, stack = prepared.problem, prepared.stack
     lines = list(describe(problem))
     for band in stack.bands:
         effective = band.effective(0.0)
         h = effective.energy[0]
-        metric = np.sqrt(np.abs(effective.metric).max()) if effective.order == 2 else np.nan
-        lines.append(
-            f"band {band.band}: energy {h.min():.4g} to {h.max():.4g}, smallest gap {effective.gap.min():.4g}, "
-            f"density of states {effective.density_of_states.min():.4g} to {effective.density_of_states.max():.4g}"
-            + (f", largest metric length {metric:.3g}" if effective.order == 2 else "")
-        )
+        states = effective.density_of_states
+        line = f"band {band.band}: energy {h.min():.4g} to {h.max():.4g}, "
+        line += f"smallest gap {effective.gap.min():.4g}, "
+        line += f"density of states {states.min():.4g} to {states.max():.4g}"
+        if effective.order == 2:
+            line += f", largest metric length {np.sqrt(np.abs(effective.metric).max()):.3g}"
+        lines.append(line)
     n_steps = int(np.ceil(problem.duration / prepared.propagator.dt - 1e-9))
     size = prepared.propagator.w.nbytes
-    lines.append(
-        f"step: {prepared.propagator.dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({prepared.step_reason})"
-    )
+    dt, reason = prepared.propagator.dt, prepared.step_reason
+    lines.append(f"step: {dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({reason})")
     lines.append(f"state: {size / 1e6:.3g} MB for {len(stack.bands)} band(s)")
     lines += [f"warning: {warning}" for warning in prepared.warnings]
     return "\n".join(lines)
@@ -55,7 +54,8 @@ def info(path: str | Path) -> str:
         lines = [
             f"run: {run.path}",
             f"title: {attributes.get('title', '')}",
-            f"run id: {attributes.get('run_id', '')}, {attributes.get('source', '')}, {attributes.get('date_created', '')}",
+            "run id: "
+            + ", ".join(str(attributes.get(key, "")) for key in ("run_id", "source", "date_created")),
             f"state: {status.get('state', 'unknown')}, t = {status.get('time', float('nan')):g} "
             f"of {status.get('end', float('nan')):g}",
         ]
@@ -63,7 +63,7 @@ def info(path: str | Path) -> str:
             lines.append(f"step: {attributes['time_step_reason']}")
         for name in ("particle_number", "energy"):
             start = np.atleast_1d(scalars[name].isel(time=0).values)
-            drift = np.abs(scalars[f"{name}_drift"]).max("time").values
+            drift = np.abs(scalars[f"{name}_drift"].values).max(axis=0)
             for band, value, worst in zip(scalars["band"].values, start, np.atleast_1d(drift), strict=True):
                 lines.append(
                     f"{name}, band {band}: {value:.10g} at start, largest relative drift {worst:.2g}"
@@ -73,7 +73,6 @@ def info(path: str | Path) -> str:
             if file.exists():
                 dataset = getattr(run, stream)
                 records = f", {dataset.sizes['time']} records" if "time" in dataset.sizes else ""
-                lines.append(
-                    f"{file.name}: {file.stat().st_size / 1e6:.3g} MB{records}: {', '.join(dataset.data_vars)}"
-                )
+                size = f"{file.stat().st_size / 1e6:.3g} MB"
+                lines.append(f"{file.name}: {size}{records}: {', '.join(map(str, dataset.data_vars))}")
     return "\n".join(lines)

@@ -210,7 +210,7 @@ def conservation(dataset: xr.Dataset) -> xr.Dataset:
     drifts = {}
     for name, values in totals.items():
         total = values.sum("band") if "band" in values.dims else values
-        scale = abs(total.isel(time=0))
+        scale = xr.DataArray(abs(total.isel(time=0)))
         drifts[f"{name}_drift"] = (total - total.isel(time=0)) / scale.where(scale > 0, 1.0)
     return xr.Dataset(drifts)
 
@@ -235,7 +235,7 @@ def compare(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     for name in shared:
         difference = first[name] - second[name]
         axes = [axis for axis in difference.dims if axis not in ("time", "band")]
-        found[f"{name}_max"] = abs(difference).max(axes)
+        found[f"{name}_max"] = xr.DataArray(abs(difference)).max(axes)
         found[f"{name}_rms"] = (difference**2).mean(axes) ** 0.5
     return xr.Dataset(found)
 

@@ -229,8 +229,12 @@ class Simulation:
             case_name=self._case.name,
             time_step_reason=self._prepared.step_reason,
         )
-        options = {"precision": output.precision, "compression": output.compression}
         for name in STREAMS:
+            # drifts would be lost in single precision
+            options: dict[str, Any] = {
+                "precision": "float64" if name == "scalars" else output.precision,
+                "compression": output.compression,
+            }
             path, variables = self._directory.stream_path(name), stream_variables(name, grid, output.face)
             if self._resumed:
                 time = self._propagator.time
@@ -341,8 +345,8 @@ def _time_step(case: Case, problem: Problem, stack: BandStack, w: np.ndarray) ->
     limit = problem.stepper.stability_limit / radius if radius else np.inf
     if step > limit:
         raise CaseError(
-            f"time.step = {step:g} is above the stability limit {limit:.4g} of {problem.stepper.name} on this grid: "
-            f'use a smaller one, or "auto"'
+            f"time.step = {step:g} is above the stability limit {limit:.4g} of {problem.stepper.name} "
+            f'on this grid: use a smaller one, or "auto"'
         )
     return step, "given in the case"
 

@@ -59,8 +59,8 @@ def check_options(options: EquationOptions, closed_form: bool) -> None:
     """
     if options.moyal_series == "all_orders" and not (closed_form and options.split):
         raise CaseError(
-            'equation.moyal_series = "all_orders" needs H0(k) + U(x, t) without magnetic field and a splitting '
-            "stepper (strang or blanes_moan4)"
+            'equation.moyal_series = "all_orders" needs H0(k) + U(x, t) without magnetic field and '
+            "a splitting stepper (strang or blanes_moan4)"
         )
     if closed_form:
         return
@@ -72,9 +72,9 @@ def check_options(options: EquationOptions, closed_form: bool) -> None:
     mixed = [name for name in options.terms.switched_off() if name not in separate]
     if mixed:
         raise CaseError(
-            f"equation.terms.{mixed[0]} = false has no separate meaning at order 2 for this Hamiltonian: only for "
-            "H0(k) + U(x, t) without magnetic field do the geometric terms split (at order 1 berry and "
-            "orbital_moment do for any H)"
+            f"equation.terms.{mixed[0]} = false has no separate meaning at order 2 for this Hamiltonian: "
+            "only for H0(k) + U(x, t) without magnetic field do the geometric terms split (at order 1 berry "
+            "and orbital_moment do for any H)"
         )
 
 
