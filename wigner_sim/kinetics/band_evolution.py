@@ -12,6 +12,7 @@ import numpy as np
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import (
+    Drive,
     EffectiveBand,
     central_difference,
     driven_effective_band,
@@ -19,7 +20,12 @@ from wigner_sim.kinetics.effective_band import (
 )
 from wigner_sim.kinetics.equation import KineticEquation, split_equation, unsplit_equation
 from wigner_sim.kinetics.options import EquationOptions
-from wigner_sim.kinetics.separable import MomentumGeometry, momentum_geometry, separable_effective_band
+from wigner_sim.kinetics.separable import (
+    ExternalField,
+    MomentumGeometry,
+    momentum_geometry,
+    separable_effective_band,
+)
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
 
@@ -105,7 +111,7 @@ class BandEvolution:
         self.band = band
         self.options = options
         self.space = SymbolSpace(grid, hamiltonian.orbital_positions)
-        self.driven = hamiltonian.time_dependent
+        self.driven = hamiltonian.driven
         self.closed_form = hamiltonian.separable and not np.any(
             grid.epsilon[grid.n_position_axes :, grid.n_position_axes :]
         )
@@ -151,14 +157,17 @@ class BandEvolution:
     def _effective(self, t: float) -> EffectiveBand:
         if self.closed_form:
             return self._closed_form(t)
-        options = self.options
-        if self.driven:
-            return self._switched(
-                driven_effective_band(
-                    self._symbol, t, options.difference_step, self.band, options.order, options.minimum_gap
-                )
-            )
-        return self._switched(effective_band(self._symbol(t), self.band, options.order, options.minimum_gap))
+        order, gap = self.options.order, self.options.minimum_gap
+        if not self.driven and self.hamiltonian.force is None:
+            return self._switched(effective_band(self._symbol(t), self.band, order, gap))
+        step = self.options.difference_step if self.driven else 0.0
+        drive = Drive(self._symbol, self._force, step)
+        return self._switched(driven_effective_band(drive, t, self.band, order, gap))
+
+    def _force(self, t: float) -> FloatArray:
+        if self.hamiltonian.force is None:
+            return np.zeros(self.grid.n_momentum_axes)
+        return np.asarray(self.hamiltonian.force(t), dtype=float)
 
     def _symbol(self, t: float) -> Symbol:
         return self.space.symbol(periodic_symbol(self.hamiltonian, self.space, t))
@@ -190,13 +199,16 @@ class BandEvolution:
         return momentum_geometry(bloch, self.grid.n_k, tau, self.band, self.options.minimum_gap)
 
     def _closed_form(self, t: float) -> EffectiveBand:
-        rate = None
+        potential_rate, force_rate = None, np.zeros(self.grid.n_momentum_axes)
         if self.driven:
             h = self.options.difference_step
-            rate = central_difference({j: self._potential(t + j * h) for j in (-2, -1, 1, 2)}, 0, h)
+            times = {j: t + j * h for j in (-2, -1, 1, 2)}
+            potential_rate = central_difference({j: self._potential(time) for j, time in times.items()}, 0, h)
+            force_rate = central_difference({j: self._force(time) for j, time in times.items()}, 0, h)
+        field = ExternalField(self._potential(t), self._force(t), potential_rate, force_rate)
         options = self.options
         return separable_effective_band(
-            self.space, self._momentum_geometry, self._potential(t), options.order, options.terms, rate
+            self.space, self._momentum_geometry, field, options.order, options.terms
         )
 
     def _potential(self, t: float) -> FloatArray:

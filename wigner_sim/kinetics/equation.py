@@ -118,12 +118,17 @@ def split_equation(
     for i in range(s):
         velocity[i] -= space.symbol(band_energy).derivative(s + i)
         velocity[s + i] += space.symbol(potential).derivative(i)
+    force = effective.force
+    if force is not None:
+        velocity[s:] -= force.reshape(-1, *(1,) * grid.n_axes)
     third = _third_derivative_of_rest(space, h, band_energy, potential) if options.third_derivative else {}
     terms: list[Term] = []
     if s:
         all_orders = options.moyal_series == "all_orders"
         n_orders = (None if all_orders else 2) if options.third_derivative else 1
-        terms = [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders)]
+        terms = [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders, force)]
+    elif force is not None:
+        terms = [Acceleration(space, potential, 1, force)]
     if always_rest or not terms or third or np.abs(velocity).max() > 1e-13 * speed:
         terms.append(_phase_space_flow(effective, velocity, third, options))
     return KineticEquation(terms)

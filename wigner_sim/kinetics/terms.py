@@ -75,19 +75,23 @@ def _shifted_difference(
     Mode by mode it is ``2 i sin(m . p / 2)``; ``n_orders`` keeps that many odd powers (1: first derivative,
     2: third too), ``None`` all of them.  The last partner axis is halved, as a real transform wants it.
     """
-    grid = space.grid
     theta: FloatArray = np.zeros(())
     for a, b in zip(own, partner, strict=False):
-        p = space.axis_wavenumbers[b]
-        if b == partner[-1]:
-            p = np.moveaxis(np.moveaxis(p, b, -1)[..., : grid.shape[b] // 2 + 1], -1, b)
-        theta = theta + 0.5 * space.axis_wavenumbers[a] * p
+        theta = theta + 0.5 * space.axis_wavenumbers[a] * _halved(space, b, partner[-1])
     if n_orders is None:
         odd = np.sin(theta)
     else:
         odd = sum((-1) ** j * theta ** (2 * j + 1) / factorial(2 * j + 1) for j in range(n_orders))
     axes = tuple(own)
     return fourier.ifftn(2j * odd * fourier.fftn(values, axes), axes).real
+
+
+def _halved(space: SymbolSpace, axis: int, last: int) -> FloatArray:
+    """Wavenumbers of an axis in the layout of a real transform, whose last axis is halved."""
+    q = space.axis_wavenumbers[axis]
+    if axis != last:
+        return q
+    return np.moveaxis(np.moveaxis(q, axis, -1)[..., : space.grid.shape[axis] // 2 + 1], -1, axis)
 
 
 class Streaming(_MixedPhase):
@@ -112,7 +116,11 @@ class Streaming(_MixedPhase):
 
 
 class Acceleration(_MixedPhase):
-    r"""Motion in k under U(x): :math:`\partial_t w = +i[U(x+s/2)-U(x-s/2)]\,w` in (x, s), s dual to k.
+    r"""Motion in k under U(x) and a uniform force.
+
+    With s dual to k,
+
+    .. math:: \partial_t w = i[U(x+s/2)-U(x-s/2) - F\cdot s]\,w .
 
     Parameters
     ----------
@@ -120,12 +128,23 @@ class Acceleration(_MixedPhase):
     potential : array (*x, 1..), energy
     n_orders : int or None
         As in :class:`Streaming`.
+    force : array (d,), optional
     """
 
-    def __init__(self, space: SymbolSpace, potential: FloatArray, n_orders: int | None):
-        s = space.grid.n_position_axes
-        symbol = _shifted_difference(space, potential, range(s), range(s, 2 * s), n_orders)
-        super().__init__(space.grid, tuple(range(s, 2 * s)), -symbol)
+    def __init__(
+        self, space: SymbolSpace, potential: FloatArray, n_orders: int | None, force: FloatArray | None = None
+    ):
+        grid = space.grid
+        s = grid.n_position_axes
+        n_moved = grid.n_momentum_axes if force is not None and np.any(force[s:]) else s
+        axes = range(s, s + n_moved)
+        symbol = np.zeros((1,) * grid.n_axes)
+        if s:
+            symbol = symbol - _shifted_difference(space, potential, range(s), axes, n_orders)
+        for axis in axes:
+            if force is not None:
+                symbol = symbol + force[axis - s] * _halved(space, axis, axes[-1])
+        super().__init__(grid, tuple(axes), symbol)
 
 
 class PhaseSpaceFlow:
