@@ -12,9 +12,9 @@ from wigner_sim.errors import CaseError
 from wigner_sim.expressions import Expression
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
-from wigner_sim.kinetics.band_evolution import BandEvolution, EquationOptions
+from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.options import GeometricTerms
+from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
 from wigner_sim.observables import spectral_tail

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -197,7 +198,7 @@ def _assemble(
     return EffectiveBand(
         space=space,
         order=order,
-        energy=_dual_energy(hamiltonian, pi, density, smearing),
+        energy=dual_energy(hamiltonian, pi, density, smearing),
         density_of_states=np.sum(density, axis=0),
         curvature=[omega[:n_axes, :n_axes] for omega in curvature],
         metric=metric,
@@ -206,9 +207,9 @@ def _assemble(
     )
 
 
-def _dual_energy(
-    hamiltonian: Symbol, pi: Sequence[Symbol], density: Sequence[FloatArray], smearing: MetricSmearing
-) -> list[FloatArray]:
+def dual_energy(
+    hamiltonian: Symbol, pi: Sequence[Symbol], density: Sequence[Any], smearing: MetricSmearing
+) -> list[Any]:
     """``h_w`` by order from ``M h_f = tr(pi * H * pi)`` and ``h_w = h_f + S^T h_f``."""
     space = hamiltonian.space
     order = len(pi) - 1

@@ -12,6 +12,7 @@ import numpy as np
 from wigner_sim.geometry import band_normalized_metric, berry_curvature, quantum_metric
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand
+from wigner_sim.kinetics.external_field import ExternalField
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands
 from wigner_sim.symbols import Array, FloatArray, SymbolSpace
@@ -58,24 +59,6 @@ def momentum_geometry(
         normalized_metric=band_normalized_metric(hamiltonian, bands, band),
         gap=gap_to_other_bands(bands.energies, group),
     )
-
-
-@dataclass(frozen=True)
-class ExternalField:
-    """Potential U(x, t) and uniform force F(t) at one time, with their rates of change.
-
-    Parameters
-    ----------
-    potential : array (*x), energy
-    force : array (d,), energy per lattice constant
-    potential_rate : array (*x), optional
-    force_rate : array (d,), optional
-    """
-
-    potential: FloatArray
-    force: FloatArray
-    potential_rate: FloatArray | None = None
-    force_rate: FloatArray | None = None
 
 
 def separable_effective_band(
@@ -148,21 +131,12 @@ def separable_effective_band(
     )
 
 
-def _gradient(space: SymbolSpace, potential: FloatArray, force: FloatArray) -> list[FloatArray]:
-    """``d_l (U - F.x)`` for every l, on the position axes; only the force where an axis is missing."""
-    grid = space.grid
-    u = space.symbol(potential.reshape(*grid.n_x, *(1,) * grid.n_momentum_axes))
-    s = grid.n_position_axes
-    none = np.zeros((1,) * grid.n_axes)
-    return [(u.derivative(i) if i < s else none) - force[i] for i in range(len(force))]
-
-
 def _add_band_normalized_metric(
     space: SymbolSpace, t_metric: FloatArray, field: ExternalField, h_2: FloatArray, curvature: FloatArray
 ) -> None:
     """Add the terms of ``a_j = T_jl d_l W`` to the second-order energy and curvature, in place."""
     s, d = space.grid.n_position_axes, space.grid.n_momentum_axes
-    gradient = _gradient(space, field.potential, field.force)
+    gradient = field.gradient(space)
     for i in range(d):
         for j in range(d):
             h_2 += 0.5 * t_metric[i, j] * gradient[i] * gradient[j]
@@ -184,9 +158,7 @@ def _rate_curvature(space: SymbolSpace, t_metric: FloatArray, field: ExternalFie
     """``Omega_{k_j t} = -T_jl d_l dW/dt``; the position components vanish."""
     grid = space.grid
     s, d = grid.n_position_axes, grid.n_momentum_axes
-    assert field.potential_rate is not None
-    force_rate = np.zeros(d) if field.force_rate is None else field.force_rate
-    gradient_rate = _gradient(space, field.potential_rate, force_rate)
+    gradient_rate = [field.derivative(space, (m, 2 * d)) for m in range(d)]
     omega = np.zeros((grid.n_axes, *grid.shape))
     for j in range(d):
         for m in range(d):

@@ -18,6 +18,7 @@ import numpy as np
 
 from wigner_sim import fourier
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.velocity import Velocity
 from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
@@ -153,7 +154,7 @@ class PhaseSpaceFlow:
     Parameters
     ----------
     space : SymbolSpace
-    velocity : array (a, *x, *k)
+    velocity : Velocity
         V.
     third_derivative : dict (b, (d, f)) -> array (*x, *k)
         Coefficients M of the Moyal term, see ``equation.moyal_coefficients``.
@@ -176,7 +177,7 @@ class PhaseSpaceFlow:
     def __init__(
         self,
         space: SymbolSpace,
-        velocity: FloatArray,
+        velocity: Velocity,
         third_derivative: dict[tuple[int, MultiIndex], FloatArray],
         kept: FloatArray | None = None,
         bounded: bool = False,
@@ -190,10 +191,20 @@ class PhaseSpaceFlow:
         self._wavenumbers = [*space.axis_wavenumbers[:-1], space.axis_wavenumbers[-1][..., :half]]
         self._kept_third = 1.0 / (1.0 + self._rate_ratio()) if bounded and third_derivative else None
 
+    @property
+    def vanishes(self) -> bool:
+        """Whether nothing is left in it."""
+        return not self.third_derivative and self._fastest.max() == 0.0
+
+    @cached_property
+    def _fastest(self) -> FloatArray:
+        """Largest speed along each axis."""
+        components = [self.velocity.component(axis) for axis in range(self._grid.n_axes)]
+        return np.array([0.0 if v is None else float(np.abs(v).max()) for v in components])
+
     def _first_rate(self) -> FloatArray:
         """Largest rate of the first-derivative terms for each Fourier mode."""
-        rates = (np.abs(v).max() * np.abs(q) for v, q in zip(self.velocity, self._wavenumbers, strict=True))
-        return np.asarray(sum(rates))
+        return np.asarray(sum(v * np.abs(q) for v, q in zip(self._fastest, self._wavenumbers, strict=True)))
 
     def _third_rate(self) -> FloatArray:
         """Largest rate of the third-derivative term for each Fourier mode."""
@@ -220,14 +231,23 @@ class PhaseSpaceFlow:
                 second[d, f] = fourier.irfftn(-q[d] * q[f] * w_hat, self._grid.shape, self._axes)
         total: Array = np.zeros(())
         for b in range(self._grid.n_axes):
-            flux = self.velocity[b] * w
-            for (axis, pair), coefficient in self.third_derivative.items():
-                if axis == b:
-                    flux += coefficient * second[pair]
-            total = total - 1j * q[b] * fourier.rfftn(flux, self._axes)
+            flux = self._flux(b, w, second)
+            if flux is not None:
+                total = total - 1j * q[b] * fourier.rfftn(flux, self._axes)
+        if total.ndim == 0:
+            return np.zeros_like(w)
         if self._kept is not None:
             total = total * self._kept
         return fourier.irfftn(total, self._grid.shape, self._axes)
+
+    def _flux(self, b: int, w: FloatArray, second: dict[MultiIndex, FloatArray]) -> FloatArray | None:
+        """Flux ``J_b``, or None where nothing flows."""
+        velocity = self.velocity.component(b)
+        flux = None if velocity is None else velocity * w
+        for (axis, pair), coefficient in self.third_derivative.items():
+            if axis == b:
+                flux = coefficient * second[pair] if flux is None else flux + coefficient * second[pair]
+        return flux
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """RK4 in equal substeps of at most half the stability limit."""
