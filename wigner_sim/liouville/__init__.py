@@ -1,0 +1,30 @@
+r"""Exact Liouville-von Neumann reference ``i d_t rho = [H, rho]`` on a small lattice (dense matrices).
+
+The Weyl symbol H(x, k, t) becomes an operator on a ring or torus of sites; band projectors, states and
+the evolution are plain linear algebra there, and only the results go back to phase space.  Nothing of the
+gradient expansion is used, so a sign error in it cannot cancel (``docs/theory.md``, sections 2, 3, 8, 11).
+
+Cost: 2,000 states take 0.7 GB and, on two cores, half a minute for a spectral projector, two for a purified
+one and a few seconds per output time; memory goes as the square and time as the cube of the number of states.
+"""
+
+from wigner_sim.liouville.evolution import TimeDependentOperator, evolve_driven, evolve_static
+from wigner_sim.liouville.operators import MAXIMUM_STATES, quantize_hamiltonian
+from wigner_sim.liouville.projectors import BandProjector, band_projector
+from wigner_sim.liouville.snapshots import LiouvilleSnapshot, observe_state, run_liouville
+from wigner_sim.liouville.states import state_from_symbol, thermal_state
+
+__all__ = [
+    "MAXIMUM_STATES",
+    "BandProjector",
+    "LiouvilleSnapshot",
+    "TimeDependentOperator",
+    "band_projector",
+    "evolve_driven",
+    "evolve_static",
+    "observe_state",
+    "quantize_hamiltonian",
+    "run_liouville",
+    "state_from_symbol",
+    "thermal_state",
+]
