@@ -11,17 +11,20 @@ one and a few seconds per output time; memory goes as the square and time as the
 from wigner_sim.liouville.evolution import TimeDependentOperator, evolve_driven, evolve_static
 from wigner_sim.liouville.operators import MAXIMUM_STATES, quantize_hamiltonian
 from wigner_sim.liouville.projectors import BandProjector, band_projector
-from wigner_sim.liouville.snapshots import LiouvilleSnapshot, observe_state, run_liouville
+from wigner_sim.liouville.snapshots import LiouvilleSnapshot, observe_state
 from wigner_sim.liouville.states import state_from_symbol, thermal_state
+from wigner_sim.liouville.system import ExactSystem, exact_system, run_liouville
 
 __all__ = [
     "MAXIMUM_STATES",
     "BandProjector",
+    "ExactSystem",
     "LiouvilleSnapshot",
     "TimeDependentOperator",
     "band_projector",
     "evolve_driven",
     "evolve_static",
+    "exact_system",
     "observe_state",
     "quantize_hamiltonian",
     "run_liouville",

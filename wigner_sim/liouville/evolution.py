@@ -17,6 +17,8 @@ ComplexArray = NDArray[np.complex128]
 TimeDependentOperator = Callable[[float], ComplexArray]
 
 _MOST_STEPS = 1 << 20
+#: Up to this many states diagonalisation is the cheaper exponential.
+_SMALL = 20
 
 
 def evolve_static(
@@ -132,6 +134,9 @@ def _converged_interval(
 
 def _exponential_action(operator: ComplexArray, orbitals: ComplexArray, h: float) -> ComplexArray:
     """``exp(-i h H) psi`` by Chebyshev polynomials, to rounding; banded operators multiply as sparse ones."""
+    if len(operator) <= _SMALL:
+        energies, states = np.linalg.eigh(operator)
+        return states @ (np.exp(-1j * h * energies)[:, None] * (states.conj().T @ orbitals))
     centre, radius = _spectral_bounds(operator)
     matrix = (operator - centre * np.eye(len(operator))) / radius
     matrix[np.abs(matrix) < 1e-16] = 0

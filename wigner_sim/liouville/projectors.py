@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Literal
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from wigner_sim.errors import BandTouchingError, CaseError
-from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.liouville.operators import hermitian_part
 from wigner_sim.models.hamiltonian import Hamiltonian
-from wigner_sim.weyl import site_numbers, symbol_to_operator
+from wigner_sim.weyl import SiteLattice, fibre_function, mesh_sampler, sampled_operator, site_lattice
 
+FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
 #: Local gaps below this part of the band width count as a touching.
@@ -47,7 +48,10 @@ class BandProjector:
 
     @property
     def rank(self) -> int:
-        """Number of states in the band: sites times bands, plus the Chern number of phase space."""
+        """Number of states in the band: sites times bands, plus a Chern number of phase space.
+
+        On a torus with N_phi flux quanta that is the Chern number of the band times N_phi, up to sign.
+        """
         return self.basis.shape[1]
 
     @property
@@ -63,6 +67,8 @@ def band_projector(
     bands: int | Sequence[int] = 0,
     method: Literal["auto", "spectral", "purified"] = "auto",
     t: float = 0.0,
+    cell_flux: ArrayLike | None = None,
+    canonical_momentum: Sequence[float] = (),
 ) -> BandProjector:
     """Projector on one band, or a group of bands, of ``operator = Op(H)``.
 
@@ -78,7 +84,10 @@ def band_projector(
     method : {"auto", "spectral", "purified"}
         "spectral" takes the eigenstates of ``operator`` between two energies; it needs global gaps.
         "purified" starts from the operator of the local eigenprojector and rotates it until it commutes with
-        ``operator``; it needs a gap at each (x, k) only.  "auto" takes the first where it works.
+        ``operator``; it needs a gap at each (x, k) only.  "auto" takes the first where it works and finds as
+        many states as the second would.
+    cell_flux, canonical_momentum : optional
+        As for :func:`~wigner_sim.liouville.quantize_hamiltonian`.
 
     Raises
     ------
@@ -90,52 +99,75 @@ def band_projector(
     bands = _band_indices(bands, hamiltonian.n_orbitals)
     if len(bands) == hamiltonian.n_orbitals:
         return BandProjector(np.eye(len(operator), dtype=complex), "spectral", 0.0)
-    sites = site_numbers(n_sites, hamiltonian.orbital_positions)
-    local = _local_bands(hamiltonian, sites, bands, t)
+    lattice = site_lattice(n_sites, hamiltonian.orbital_positions, cell_flux, len(canonical_momentum))
+    local = _local_bands(hamiltonian, lattice, bands, t, canonical_momentum)
     if method != "purified":
         basis = _spectral_basis(operator, local)
-        expected = prod(sites) * len(bands)
-        if basis is not None and (method == "spectral" or basis.shape[1] == expected):
+        if basis is not None and (method == "spectral" or _has_rank_of(local, basis.shape[1])):
             return BandProjector(basis, "spectral", _commutator_norm(operator, basis))
         if method == "spectral":
             raise CaseError(
                 f"bands {bands} have no global gap to the others, so no energy window selects their states: "
                 'use method "purified"'
             )
-    basis = _purified_basis(operator, local, hamiltonian, sites)
+    basis = _purified_basis(operator, local)
     return BandProjector(basis, "purified", _commutator_norm(operator, basis))
 
 
 @dataclass(frozen=True)
 class _LocalBands:
-    """A group of bands of the symbol, sampled on a mesh of phase space."""
+    """A group of bands of the symbol (of one fibre), sampled on a mesh of phase space."""
 
-    grid: PhaseSpaceGrid
-    #: Local eigenprojector, (*x, *k, n, n).
-    projector: ComplexArray
+    lattice: SiteLattice
+    #: Points along each kept position and momentum axis.
+    axes: tuple[FloatArray, ...]
+    #: The symbol on the mesh in the cell-periodic convention, (*x, *k, n, n).
+    matrices: ComplexArray
+    bands: tuple[int, ...]
     #: Smallest local distance to the other bands.
     gap: float
     #: Energy windows that separate the group from the bands below and above, None where there are none.
     below: tuple[float, float] | None
     above: tuple[float, float] | None
-    contiguous: bool
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether no other band lies between those of the group."""
+        return self.bands[-1] - self.bands[0] + 1 == len(self.bands)
+
+    @cached_property
+    def quantized_projector(self) -> tuple[FloatArray, ComplexArray]:
+        """Eigenvalues (near 0 and 1) and eigenstates of the operator of the local eigenprojector."""
+        frames = np.linalg.eigh(self.matrices)[1][..., self.bands]
+        projector = frames @ np.swapaxes(frames.conj(), -1, -2)
+        operator = sampled_operator(mesh_sampler(projector, self.axes, self.lattice, False), self.lattice)
+        return np.linalg.eigh(hermitian_part(operator))
 
 
 def _local_bands(
-    hamiltonian: Hamiltonian, sites: tuple[int, ...], bands: tuple[int, ...], t: float
+    hamiltonian: Hamiltonian,
+    lattice: SiteLattice,
+    bands: tuple[int, ...],
+    t: float,
+    canonical_momentum: Sequence[float] = (),
 ) -> _LocalBands:
     """Diagonalise the symbol on a mesh and look for the gaps around ``bands``."""
-    d = len(sites)
-    most_x, n_k = (512, 128) if d == 1 else (48, 24)
-    grid = PhaseSpaceGrid(tuple(max(4, min(n, most_x)) for n in sites), (n_k,) * d, tuple(map(float, sites)))
-    mesh = np.stack(np.broadcast_arrays(*grid.coordinates))
-    energies, vectors = np.linalg.eigh(hamiltonian.matrix(mesh[:d], mesh[d:], t))
+    s = lattice.n_kept
+    most_x, n_k = (512, 128) if s == 1 else (48, 24)
+    positions = [np.linspace(0, n, max(4, min(n, most_x)), endpoint=False) for n in lattice.sites]
+    axes = (*positions, *(np.linspace(-np.pi, np.pi, n_k, endpoint=False) for _ in range(s)))
+    mesh = np.reshape(np.meshgrid(*axes, indexing="ij"), (2 * s, *(len(points) for points in axes)))
+    symbol = fibre_function(lambda x, k: hamiltonian.matrix(x, k, t), lattice, canonical_momentum)
+    matrices = symbol(mesh[:s], mesh[s:])
+    energies = np.linalg.eigvalsh(matrices)
     others = [b for b in range(hamiltonian.n_orbitals) if b not in bands]
     distance = np.abs(energies[..., bands, None] - energies[..., None, others]).min(axis=(-2, -1))
     gap = float(distance.min())
     if gap <= _TOUCHING * np.ptp(energies):
         where = mesh[(slice(None), *np.unravel_index(distance.argmin(), distance.shape))]
-        x, k = tuple(map(float, where[:d])), tuple(map(float, where[d:]))
+        shifts = lattice.momentum_shift(list(where[:s]))
+        missing = (float(p + shift) for p, shift in zip(canonical_momentum, shifts, strict=True))
+        x, k = tuple(map(float, where[:s])), (*map(float, where[s:]), *missing)
         raise BandTouchingError(
             f"bands {bands} touch another band at x = {x}, k = {k}: gap {gap:.1e}", gap, x, k
         )
@@ -145,15 +177,7 @@ def _local_bands(
             return None
         return float(energies[..., upper_band - 1].max()), float(energies[..., upper_band].min())
 
-    frames = vectors[..., bands]
-    return _LocalBands(
-        grid=grid,
-        projector=frames @ np.swapaxes(frames.conj(), -1, -2),
-        gap=gap,
-        below=window(bands[0]),
-        above=window(bands[-1] + 1),
-        contiguous=bands[-1] - bands[0] + 1 == len(bands),
-    )
+    return _LocalBands(lattice, axes, matrices, bands, gap, window(bands[0]), window(bands[-1] + 1))
 
 
 def _spectral_basis(operator: ComplexArray, local: _LocalBands) -> ComplexArray | None:
@@ -169,20 +193,22 @@ def _spectral_basis(operator: ComplexArray, local: _LocalBands) -> ComplexArray 
     return states[:, (energies > lowest) & (energies < highest)]
 
 
+def _has_rank_of(local: _LocalBands, rank: int) -> bool:
+    """Whether the band has this many states; only a Chern number makes them differ from sites times bands."""
+    if rank == prod(local.lattice.sites) * len(local.bands):
+        return True
+    return rank == np.count_nonzero(local.quantized_projector[0] > 0.5)
+
+
 def _purified_basis(
-    operator: ComplexArray,
-    local: _LocalBands,
-    hamiltonian: Hamiltonian,
-    sites: tuple[int, ...],
-    most_steps: int = _MOST_NEWTON_STEPS,
+    operator: ComplexArray, local: _LocalBands, most_steps: int = _MOST_NEWTON_STEPS
 ) -> ComplexArray:
     """Almost invariant subspace near the operator of the local eigenprojector.
 
     Rounding the eigenvalues of Op(P) to 0 and 1 is the limit of McWeeny's purification.  Each Newton step
     then rotates the subspace so as to cancel ``Q H Pi`` to first order, which gains an order in gradients.
     """
-    guess = symbol_to_operator(local.projector, sites, hamiltonian.orbital_positions, local.grid)
-    weights, states = np.linalg.eigh(hermitian_part(guess))
+    weights, states = local.quantized_projector
     unclear = np.abs(weights - 0.5).min()
     if unclear < 0.05:
         raise CaseError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from wigner_sim.errors import CaseError
@@ -24,9 +24,14 @@ def state_from_symbol(
     n_sites: int | Sequence[int],
     orbital_positions: FloatArray,
     grid: PhaseSpaceGrid | None = None,
+    cell_flux: ArrayLike | None = None,
+    canonical_momentum: Sequence[float] = (),
 ) -> ComplexArray:
-    """State ``rho = Pi Op(c) Pi`` of a band with occupation symbol c (a function, or values on ``grid``)."""
-    occupation = symbol_to_operator(symbol, n_sites, orbital_positions, grid)
+    """State ``rho = Pi Op(c) Pi`` of a band with occupation symbol c (a function, or values on ``grid``).
+
+    The last two parameters are those of :func:`~wigner_sim.liouville.quantize_hamiltonian`.
+    """
+    occupation = symbol_to_operator(symbol, n_sites, orbital_positions, grid, cell_flux, canonical_momentum)
     basis = projector.basis
     return hermitian_part(basis @ (basis.conj().T @ occupation @ basis) @ basis.conj().T)
 
