@@ -8,6 +8,8 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.liouville import exact_system, run_liouville
 from wigner_sim.models import build_hamiltonian
 from wigner_sim.models.hamiltonian import Hamiltonian
+from wigner_sim.projector import LocalBands, moyal_projector
+from wigner_sim.symbols import SymbolSpace, trace
 
 
 def flux(xy=0.0, xz=0.0, yz=0.0, d=2):
@@ -278,3 +280,38 @@ def test_a_touching_is_found_at_its_kinetic_momentum():
         system.band_projectors(0)
     assert np.cos(error.value.momentum[1]) == pytest.approx(1.0)
     assert len(error.value.momentum) == 2
+
+
+# --- the gradient expansion, an independent route ---
+
+
+def spinful(length):
+    """Generic gapped two-band plane in a field U(x), with a band bottom of its own."""
+
+    def matrix(x, k, _t):
+        X = 2 * np.pi * x[0] / length
+        d_1, d_2 = 0.6 * np.sin(k[0]) + 0.2 * np.cos(X), 0.6 * np.sin(k[1])
+        d_3 = 2.2 + 0.4 * np.cos(k[0]) + 0.4 * np.cos(k[1]) + 0.2 * np.sin(X)
+        scalar = 0.5 * np.cos(k[0] - 0.3) + 0.4 * np.cos(k[1]) + 0.3 * np.cos(X)
+        return np.moveaxis(
+            np.array([[scalar + d_3, d_1 - 1j * d_2], [d_1 + 1j * d_2, scalar - d_3]]), (0, 1), (-2, -1)
+        )
+
+    return Hamiltonian(matrix, 2, 2)
+
+
+@pytest.mark.parametrize("quanta", [1, -1])
+def test_filled_band_has_the_density_of_states_of_the_moyal_projector(quanta):
+    errors = []
+    for length in (40, 80):
+        grid = PhaseSpaceGrid((20,), (20, 20), (float(length),), flux(2 * np.pi * quanta / length))
+        system = exact_system(spinful(length), grid, 20)
+        exact = system.observe(system.thermal_band_state(0, 10.0, 0.0)).distribution
+        coordinates = np.stack(np.broadcast_arrays(*grid.coordinates))
+        values = np.moveaxis(spinful(length).matrix(coordinates[:1], coordinates[1:], 0.0), (-2, -1), (0, 1))
+        space = SymbolSpace(grid)
+        orders = moyal_projector(space.symbol(values), LocalBands.of(values), range(1), 2)
+        expected = np.cumsum([trace(order.values).real for order in orders], axis=0)
+        errors.append([np.std(exact - density) for density in expected])
+    slopes = -np.diff(np.log(errors), axis=0)[0] / np.log(2)
+    np.testing.assert_allclose(slopes, [1, 2, 3], atol=0.25)
