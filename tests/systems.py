@@ -186,7 +186,7 @@ def ramped_texture(duration: float, sites: float = 24, n: int = 48) -> System:
 
 
 def convergence(problem: Problem, dilations, orders=(0, 1, 2), start="exact") -> dict:
-    """What ``wigner_sim.convergence.converge`` does, for a problem made in Python: order -> (errors, slopes)."""
+    """``wigner_sim.convergence.converge`` for a problem made in Python: order -> (errors, slopes)."""
     rows = []
     for dilation in dilations:
         dilated = problem.dilated(dilation)

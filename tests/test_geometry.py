@@ -44,7 +44,7 @@ def bloch_vector(system):
 @pytest.mark.parametrize("band", [0, 1])
 @pytest.mark.parametrize("make", [texture, lambda: textured_plane(1), lambda: separable_plane(2, n_x=8)])
 def test_two_bands_against_the_unit_vector(make, band):
-    """``g = (1/4) d_a n . d_b n``, ``Omega = -+(1/2) n . (d_a n x d_b n)``, ``T = +-g/|d|`` (lower, upper)."""
+    """``g = d_a n . d_b n / 4``, ``Omega = -+n . (d_a n x d_b n)/2``, ``T = +-g/|d|`` (lower, upper)."""
     system = make()
     symbol, bands, _ = local(system)
     p = symbol.space.symbol(bands.projector(range(band, band + 1)))
@@ -76,7 +76,7 @@ def interband_elements(system):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_sums_over_states(name):
-    """``Q_ab = sum_m <d_a u_n|u_m><u_m|d_b u_n> = g_ab + (i/2) Omega_ab``, and T with its energy denominator."""
+    """``sum_m <d_a u_n|u_m><u_m|d_b u_n> = g_ab + (i/2) Omega_ab``, and T with its energy denominator."""
     system = SYSTEMS[name]()
     symbol, bands, p = local(system)
     elements, gaps = interband_elements(system)
@@ -176,7 +176,7 @@ def link_chern_number(matrix, n, band):
     ],
 )
 def test_chern_numbers(model, parameters, expected):
-    """``(1/2 pi) int Omega_kxky`` with the sign of the module: A = -i <u|du>, the negative of A = i <u|du>."""
+    """``(1/2 pi) int Omega_kxky`` with the sign of the module, A = -i <u|du>."""
     system = named(model, parameters, None, (), 4, 96, d=2)
     _, bands, p = local(system)
     chern = berry_curvature(p)[0, 1].mean() * 2 * np.pi

@@ -1,4 +1,4 @@
-"""Moyal projector: residuals, Hermiticity, groups of bands, completeness, gauge, time dependence, touching."""
+"""Moyal projector: residuals, Hermiticity, groups of bands, completeness, gauge, drive, touching bands."""
 
 import numpy as np
 import pytest
@@ -179,7 +179,7 @@ def _driven_residual(dilation, order, group):
         return symbol, LocalBands.of(symbol.values)
 
     levels = {j: [bands_at(j)[1].projector(group)] for j in range(-6, 7)}  # pi_0 at each time
-    rates = dict.fromkeys(levels, [])
+    rates = {j: [] for j in levels}
     for m in range(1, order + 1):
         inner = range(-6 + 2 * m, 7 - 2 * m)
         rates = {
@@ -226,7 +226,7 @@ def test_gap_of_a_group_is_named_as_a_group():
 
 def test_touching_in_a_separable_crystal_is_found_on_the_momentum_grid():
     system = separable_plane(1)
-    with pytest.raises(BandTouchingError, match="at kx = .*, ky = ") as raised:
+    with pytest.raises(BandTouchingError, match=r"at kx = .*, ky = ") as raised:
         system.evolution(minimum_gap=10.0).effective()
     assert raised.value.position == ()
     assert len(raised.value.momentum) == 2
