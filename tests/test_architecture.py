@@ -17,7 +17,7 @@ MAX_LINES = 450
 RANKS = {
     0: {"errors", "units", "expressions", "fourier", "schedules", "steppers", "propagator", "progress"},
     1: {"grid", "models"},
-    2: {"symbols", "projector", "geometry", "weyl", "liouville", "response"},
+    2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories", "matrix_moyal"},
     4: {"initial_states", "observables"},
     5: {"case", "provenance", "output", "checkpoint", "run_directory", "runs", "monitors", "recorder"},
@@ -30,7 +30,7 @@ RANK_OF = {name: rank for rank, names in RANKS.items() for name in names}
 # What an entry must not reach, even through others: a sign error shared by the reference and the kinetic
 # code would cancel in their comparison; figures are drawn from files, they compute no physics.
 OUT_OF_REACH = {
-    "liouville": {"kinetics", "symbols", "projector", "geometry"},
+    "liouville": {"kinetics", "symbols", "projector", "products", "geometry"},
     "figures": {"kinetics", "liouville", "simulation"},
     "plotting": {"kinetics", "liouville", "simulation"},
     "movies": {"kinetics", "liouville", "simulation"},

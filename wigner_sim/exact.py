@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import numpy as np
 from wigner_sim import liouville
 from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
+from wigner_sim.fourier import translate
+from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState
 from wigner_sim.liouville import LiouvilleSnapshot
+from wigner_sim.models.moving_frame import in_moving_frame, momentum_gain
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
 from wigner_sim.problem import Problem, build_problem
 from wigner_sim.progress import Progress
@@ -43,13 +47,28 @@ def exact_snapshots(problem: Problem, index: int, times: Sequence[float]) -> Ite
     CaseError
         If the state has no exact reading, or the lattice is too large.
     """
-    h, grid = problem.hamiltonian, problem.grid
+    h, grid = in_moving_frame(problem.hamiltonian), problem.grid
     sites = grid_sites(grid)
     operator = liouville.quantize_hamiltonian(h, sites, 0.0)
     projector = liouville.band_projector(operator, h, sites, problem.bands[index])
     _log.info("band %d: %s projector", problem.bands[index], projector.method)
     state = _exact_state(problem, problem.initial_states[index], operator, projector, sites)
-    return liouville.run_liouville(h, grid, state, times)
+    snapshots = liouville.run_liouville(h, grid, state, times)
+    if problem.hamiltonian.force is None:
+        return snapshots
+    gain = momentum_gain(problem.hamiltonian)
+    return (_at_fixed_momentum(snapshot, grid, gain(snapshot.time)) for snapshot in snapshots)
+
+
+def _at_fixed_momentum(
+    snapshot: LiouvilleSnapshot, grid: PhaseSpaceGrid, gain: np.ndarray
+) -> LiouvilleSnapshot:
+    """From the moving frame ``p = k - K`` back to k: translate by K, exactly for band-limited functions."""
+    f, n_k = snapshot.distribution, snapshot.momentum_distribution
+    for i, shift in enumerate(gain):
+        f = translate(f, grid.momentum_axes[i], shift)
+        n_k = translate(n_k, grid.momentum_axes[i], shift)
+    return replace(snapshot, distribution=f, momentum_distribution=n_k)
 
 
 def _exact_state(

@@ -9,11 +9,12 @@ import numpy as np
 
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
+from wigner_sim.expressions import Expression
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
-from wigner_sim.kinetics.band_evolution import BandEvolution, EquationOptions
+from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.options import GeometricTerms
+from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
 from wigner_sim.observables import spectral_tail
@@ -103,6 +104,8 @@ def build_problem(case: Case) -> Problem:
         grid.lengths,
         case.directory,
     )
+    if section.force is not None:
+        hamiltonian = _with_force(hamiltonian, section.force)
     bands = tuple(range(hamiltonian.n_orbitals)) if case.bands.select == "all" else tuple(case.bands.select)
     stepper = STEPPERS[case.time.stepper]
     equation = case.equation
@@ -151,6 +154,19 @@ def _grid(case: Case) -> PhaseSpaceGrid:
     if np.any(section.magnetic_field):
         flux = _cell_flux(np.atleast_1d(np.asarray(section.magnetic_field, dtype=float)), len(n_k))
     return PhaseSpaceGrid(n_x, n_k, tuple(float(n) for n in section.sites), flux)
+
+
+def _with_force(hamiltonian: Hamiltonian, force: Sequence[float | str]) -> Hamiltonian:
+    """Add the uniform force of a case."""
+    n = hamiltonian.n_dimensions
+    if len(force) != n:
+        raise CaseError(f"hamiltonian.force: expected one entry per momentum axis ({n}), got {len(force)}")
+    components = [Expression(source, ("t",), {}, f"hamiltonian.force[{i}]") for i, source in enumerate(force)]
+    return replace(
+        hamiltonian,
+        force=lambda t: np.array([float(component(t=t)) for component in components]),
+        force_varies=not all(component.constant for component in components),
+    )
 
 
 def _cell_flux(field: np.ndarray, n_dimensions: int) -> np.ndarray:
@@ -203,12 +219,13 @@ def describe(problem: Problem) -> Sequence[str]:
     size = ", ".join(f"{length:g}" for length in grid.lengths) or "none (homogeneous)"
     h = problem.hamiltonian
     kind = "H0(k) + U(x, t)" if h.separable else "H(x, k, t)"
-    driven = "driven" if h.time_dependent else "static"
+    driven = "driven" if h.driven else "static"
+    force = "" if h.force is None else " with a uniform force"
     bands = ", ".join(map(str, problem.bands))
     off = ", ".join(options.terms.switched_off()) or "nothing"
     moyal = f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
     return [
         f"grid: {points}; position periods in lattice constants: {size}",
-        f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}, {driven}; bands {bands}",
+        f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
         f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
     ]

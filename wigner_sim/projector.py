@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ class LocalBands:
         """Diagonalise a Hermitian matrix symbol ``(n, n, *x, *k)`` at every point."""
         energies, vectors = np.linalg.eigh(np.moveaxis(hamiltonian, (0, 1), (-2, -1)))
         return cls(np.moveaxis(energies, -1, 0), np.ascontiguousarray(np.moveaxis(vectors, (-2, -1), (0, 1))))
+
+    @property
+    def identity(self) -> FloatArray:
+        """Unit matrix, shape (n, n, 1, ...)."""
+        n, n_grid = self.energies.shape[0], self.energies.ndim - 1
+        return np.eye(n).reshape(n, n, *(1,) * n_grid)
 
     def projector(self, bands: range) -> Array:
         """Local eigenprojector P on a group of bands."""
@@ -99,7 +106,7 @@ def moyal_projector(
     local_bands: LocalBands,
     bands: range,
     order: int,
-    time_derivatives: Sequence[Array] = (),
+    time_derivatives: Sequence[Any] = (),
 ) -> list[Symbol]:
     r"""Projector symbol ``pi = P + pi_1 + ...`` with ``pi * pi = pi`` and ``[H, pi]_* = i d_t pi``.
 
@@ -131,7 +138,7 @@ def moyal_projector(
     space = hamiltonian.space
     n_grid = space.grid.n_axes
     p = local_bands.projector(bands)
-    q = np.eye(p.shape[0]).reshape(p.shape[:2] + (1,) * n_grid) - p
+    q = local_bands.identity - p
 
     def product(*factors: Array) -> Array:
         result = factors[0]

@@ -166,7 +166,7 @@ class Simulation:
             name: make_schedule(getattr(output, f"{name}_every")) for name in STREAMS
         }
         self._checkpoint_schedule = make_schedule(output.checkpoint_every)
-        self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian.time_dependent)
+        self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian)
         self._run_id = str(uuid.uuid4())
         self._initial: dict[str, np.ndarray] = {}
         self._resumed = checkpoint is not None
