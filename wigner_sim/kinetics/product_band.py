@@ -110,8 +110,11 @@ class ProductBand:
                     tensor[i, j] = -tensor[j, i]
             curvature.append(tensor)
         rate = None
-        if field.potential_rate is not None:
-            rate = np.stack([sum(dense(omega[a, n]) for omega in self.curvature) for a in kept])
+        if self.order and (field.force.any() or field.potential_rate is not None):
+            s = grid.n_position_axes  # D_t = d_t + F.d_k, as in driven_effective_band
+            rate = sum(np.einsum("j,nj...->n...", field.force, tensor[:, s:]) for tensor in curvature)
+            if field.potential_rate is not None:
+                rate = rate + np.stack([sum(dense(omega[a, n]) for omega in self.curvature) for a in kept])
         return EffectiveBand(
             space=space,
             order=self.order,
