@@ -14,7 +14,8 @@ from wigner_sim import liouville
 from wigner_sim.convergence import exact_reference, fit_slopes, kinetic_errors
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState
-from wigner_sim.kinetics.band_evolution import BandEvolution, periodic_symbol
+from wigner_sim.kinetics.band_evolution import BandEvolution
+from wigner_sim.kinetics.band_sources import periodic_symbol
 from wigner_sim.kinetics.effective_band import EffectiveBand, effective_band
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
@@ -46,12 +47,16 @@ class System:
     def evolution(self, order: int = 2, **options) -> BandEvolution:
         return BandEvolution(self.hamiltonian, self.grid, self.band, EquationOptions(order, **options))
 
-    def closed(self, order: int = 2, **terms) -> EffectiveBand:
-        """The effective band by the route the program takes (closed form where there is one)."""
+    def effective(self, order: int = 2, **terms) -> EffectiveBand:
+        """The effective band by the route the program takes."""
         return self.evolution(order, terms=GeometricTerms(**terms)).effective()
 
+    def by(self, route, order: int = 2, t: float = 0.0, **options) -> EffectiveBand:
+        """The effective band by one of the three routes of ``band_sources``."""
+        return route(self.hamiltonian, self.space, self.band, EquationOptions(order, **options)).effective(t)
+
     def general(self, order: int = 2) -> EffectiveBand:
-        """The effective band by the Moyal projector, whatever the Hamiltonian is."""
+        """The effective band by the gradient expansion on phase-space arrays."""
         return effective_band(self.symbol(), self.band, order)
 
     def occupation(self) -> np.ndarray:

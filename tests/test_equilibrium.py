@@ -57,7 +57,7 @@ def test_slopes_against_the_exact_fermi_function_of_the_hamiltonian(name):
         system = make().dilated(dilation)
         exact, number, energy = exact_thermal(system, mu, temperature)
         for order, found in errors.items():
-            effective = system.closed(order)
+            effective = system.effective(order)
             w = equilibrium_density(effective, mu, temperature)
             e = system.grid.integrate(w * effective.total_energy_symbol)
             found.append(

@@ -141,7 +141,7 @@ def test_f_from_c_against_the_operator_of_the_state(make):
         system = make().dilated(dilation)
         exact = exact_f(system)
         for order, found in errors.items():
-            faces = system.closed(order).faces
+            faces = system.effective(order).faces
             found.append(np.abs(faces.to("f", faces.from_face("c", system.occupation())) - exact).max())
     separable = make is separable_chain
     for order, expected in {0: 2 if separable else 1, 1: 2, 2: 3}.items():
