@@ -72,7 +72,11 @@ class Problem:
             grid=self.grid.dilated(dilation),
             hamiltonian=self.hamiltonian.dilated(dilation),
             initial_states=tuple(state.dilated(dilation) for state in self.initial_states),
-            options=replace(self.options, difference_step=self.options.difference_step * dilation),
+            options=replace(
+                self.options,
+                difference_step=self.options.difference_step * dilation,
+                refresh_interval=self.options.refresh_interval * dilation,
+            ),
             duration=self.duration * dilation,
         )
 
@@ -118,6 +122,7 @@ def build_problem(case: Case) -> Problem:
         moyal_series=equation.moyal_series,
         minimum_gap=section.minimum_gap,
         difference_step=DIFFERENCE_FRACTION * case.time.end,
+        refresh_interval=case.time.end / 8,
     )
     states = tuple(_initial_state(case, grid, hamiltonian, band, index) for index, band in enumerate(bands))
     return Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)

@@ -78,15 +78,24 @@ class BandEvolution:
         self.space = SymbolSpace(grid, hamiltonian.orbital_positions)
         self.driven = hamiltonian.driven
         self._source = self._choose_source()
-        self._at: OrderedDict[float, tuple[EffectiveBand, KineticEquation]] = OrderedDict()
+        self._equations: OrderedDict[float, KineticEquation] = OrderedDict()
+        self._effective: tuple[float, EffectiveBand] | None = None
 
     def effective(self, t: float = 0.0) -> EffectiveBand:
         """The effective band at time ``t``."""
-        return self._get(t)[0]
+        key = t if self.driven else 0.0
+        if self._effective is None or self._effective[0] != key:
+            self._effective = key, self._source.effective(key)
+        return self._effective[1]
 
     def equation(self, t: float = 0.0) -> KineticEquation:
         """The kinetic equation with coefficients at time ``t``."""
-        return self._get(t)[1]
+        key = t if self.driven else 0.0
+        if key not in self._equations:
+            while len(self._equations) >= _KEPT_TIMES:
+                self._equations.popitem(last=False)
+            self._equations[key] = self._make_equation(key)
+        return self._equations[key]
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Time derivative of w."""
@@ -115,19 +124,12 @@ class BandEvolution:
             kind = GeneralBand
         return kind(self.hamiltonian, self.space, self.band, self.options)
 
-    def _get(self, t: float) -> tuple[EffectiveBand, KineticEquation]:
-        key = t if self.driven else 0.0
-        if key not in self._at:
-            while len(self._at) >= _KEPT_TIMES:
-                self._at.popitem(last=False)
-            effective = self._source.effective(key)
-            velocity = self._source.velocity(key, effective, remainder=self.options.split)
-            if self.options.split:
-                equation = split_equation(effective, self.options, velocity, always_rest=self.driven)
-            else:
-                equation = unsplit_equation(effective, self.options, velocity)
-            self._at[key] = effective, equation
-        return self._at[key]
+    def _make_equation(self, t: float) -> KineticEquation:
+        split = self.options.split
+        coefficients = self._source.coefficients(t, remainder=split)
+        if split:
+            return split_equation(coefficients, self.options, coefficients.velocity, always_rest=self.driven)
+        return unsplit_equation(coefficients, self.options, coefficients.velocity)
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,27 @@ from wigner_sim.kinetics.effective_band import (
     central_difference,
     driven_effective_band,
     effective_band,
+    phase_space_velocity,
 )
+from wigner_sim.kinetics.equation import exact_flow_remainder
 from wigner_sim.kinetics.external_field import ExternalField
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.product_band import ProductBand, product_band
 from wigner_sim.kinetics.separable import MomentumGeometry, momentum_geometry, separable_effective_band
-from wigner_sim.kinetics.velocity import Velocity
+from wigner_sim.kinetics.time_table import TimeTable
+from wigner_sim.kinetics.velocity import DenseVelocity, Velocity
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """A band as the equation sees it: bare energy, force and velocity (or its remainder)."""
+
+    space: SymbolSpace
+    energy: list[FloatArray]
+    force: FloatArray | None
+    velocity: Velocity
 
 
 class BandSource(Protocol):
@@ -36,8 +49,8 @@ class BandSource(Protocol):
         """The band at time ``t``."""
         ...
 
-    def velocity(self, t: float, effective: EffectiveBand, remainder: bool) -> Velocity | None:
-        """Velocity (or what exact flows leave of it), or None to take it from the effective band."""
+    def coefficients(self, t: float, remainder: bool) -> Coefficients:
+        """What the equation needs at time ``t``, with the velocity or what exact flows leave of it."""
         ...
 
 
@@ -92,9 +105,20 @@ class GeneralBand(_Source):
         drive = Drive(self._symbol, self._force, step)
         return self._switched(driven_effective_band(drive, t, self.band, order, gap))
 
-    def velocity(self, t: float, effective: EffectiveBand, remainder: bool) -> Velocity | None:
-        """Taken from the effective band."""
-        return None
+    def coefficients(self, t: float, remainder: bool) -> Coefficients:
+        """From the effective band, interpolated in time when driven."""
+        if not self.hamiltonian.driven:
+            return _dense_coefficients(self.effective(t), remainder)
+        h_0, *velocity = self._table.at(t)
+        return _with_velocity(self.space, h_0, self._force(t), np.array(velocity), remainder)
+
+    @cached_property
+    def _table(self) -> TimeTable:
+        def stacked(t: float) -> FloatArray:
+            band = self.effective(t)
+            return np.concatenate([band.energy[0][None], phase_space_velocity(band)])
+
+        return TimeTable(stacked, self.options.refresh_interval, self.options.refresh_tolerance)
 
     def _symbol(self, t: float) -> Symbol:
         return self.space.symbol(periodic_symbol(self.hamiltonian, self.space, t))
@@ -122,9 +146,13 @@ class ProductBandSource(_Source):
         """The band at time ``t``."""
         return self._products.on_grid(self.space, self._field(t))
 
-    def velocity(self, t: float, effective: EffectiveBand, remainder: bool) -> Velocity | None:
+    def coefficients(self, t: float, remainder: bool) -> Coefficients:
         """Short sums of products."""
-        return self._products.velocity_on(self.space, self._field(t), remainder)
+        field = self._field(t)
+        velocity = self._products.velocity_on(self.space, field, remainder)
+        return Coefficients(
+            self.space, [self._products.bare_energy(self.space, field)], field.force, velocity
+        )
 
     @cached_property
     def _products(self) -> ProductBand:
@@ -147,14 +175,25 @@ class ClosedFormBand(_Source):
             self.space, self._geometry, self._field(t), self.options.order, self.options.terms
         )
 
-    def velocity(self, t: float, effective: EffectiveBand, remainder: bool) -> Velocity | None:
-        """Taken from the effective band."""
-        return None
+    def coefficients(self, t: float, remainder: bool) -> Coefficients:
+        """From the effective band."""
+        return _dense_coefficients(self.effective(t), remainder)
 
     @cached_property
     def _geometry(self) -> MomentumGeometry:
         tau = self.hamiltonian.orbital_positions
         return momentum_geometry(self._bloch, self.space.grid.n_k, tau, self.band, self.options.minimum_gap)
+
+
+def _dense_coefficients(band: EffectiveBand, remainder: bool) -> Coefficients:
+    return _with_velocity(band.space, band.energy[0], band.force, phase_space_velocity(band), remainder)
+
+
+def _with_velocity(
+    space: SymbolSpace, h_0: FloatArray, force: FloatArray | None, velocity: FloatArray, remainder: bool
+) -> Coefficients:
+    whole = Coefficients(space, [h_0], force, DenseVelocity(velocity))
+    return replace(whole, velocity=exact_flow_remainder(whole, velocity)) if remainder else whole
 
 
 def periodic_symbol(hamiltonian: Hamiltonian, space: SymbolSpace, t: float) -> Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -87,8 +88,21 @@ class KineticEquation:
         return sum(term.spectral_radius(t) for term in self.flows)
 
 
+class BandCoefficients(Protocol):
+    """What an equation needs of a band beside its velocity."""
+
+    @property
+    def space(self) -> SymbolSpace: ...  # noqa: D102
+
+    @property
+    def energy(self) -> list[FloatArray]: ...  # noqa: D102
+
+    @property
+    def force(self) -> FloatArray | None: ...  # noqa: D102
+
+
 def unsplit_equation(
-    effective: EffectiveBand, options: EquationOptions, velocity: Velocity | None = None
+    effective: BandCoefficients, options: EquationOptions, velocity: Velocity | None = None
 ) -> KineticEquation:
     """The whole right-hand side as one flow in flux form (any Hamiltonian).
 
@@ -99,12 +113,12 @@ def unsplit_equation(
     """
     space = effective.space
     third = moyal_coefficients(space, effective.energy[0]) if options.third_derivative else {}
-    velocity = velocity or DenseVelocity(phase_space_velocity(effective))
+    velocity = velocity or _own_velocity(effective)
     return KineticEquation([_phase_space_flow(space, velocity, third, options)])
 
 
 def split_equation(
-    effective: EffectiveBand,
+    effective: BandCoefficients,
     options: EquationOptions,
     remainder: Velocity | None = None,
     always_rest: bool = False,
@@ -126,9 +140,8 @@ def split_equation(
     grid = space.grid
     s = grid.n_position_axes
     h = np.broadcast_to(effective.energy[0], grid.shape)
-    band_energy = h.mean(axis=grid.position_axes, keepdims=True) if s else h
-    potential = h.mean(axis=grid.momentum_axes, keepdims=True) - h.mean()
-    remainder = remainder or _remainder(effective, band_energy, potential)
+    band_energy, potential = mean_energies(effective)
+    remainder = remainder or exact_flow_remainder(effective, _own_velocity(effective).values)
     third = _third_derivative_of_rest(space, h, band_energy, potential) if options.third_derivative else {}
     n_orders: int | None = 2 if options.third_derivative else 1
     if options.moyal_series == "all_orders" and options.third_derivative:
@@ -147,11 +160,25 @@ def split_equation(
     return KineticEquation(terms)
 
 
-def _remainder(effective: EffectiveBand, band_energy: FloatArray, potential: FloatArray) -> Velocity:
-    """Velocity less ``d<h>_x/dk`` in x, ``-d<h>_k/dx`` and the force in k."""
+def _own_velocity(effective: BandCoefficients) -> DenseVelocity:
+    if not isinstance(effective, EffectiveBand):
+        raise TypeError("only an effective band knows its velocity: give it beside other coefficients")
+    return DenseVelocity(phase_space_velocity(effective))
+
+
+def mean_energies(effective: BandCoefficients) -> tuple[FloatArray, FloatArray]:
+    """``<h>_x`` (1.., *k) and ``<h>_k`` (*x, 1..) less its mean: what is flowed exactly."""
+    grid = effective.space.grid
+    h = np.broadcast_to(effective.energy[0], grid.shape)
+    band_energy = h.mean(axis=grid.position_axes, keepdims=True) if grid.n_x else h
+    return band_energy, h.mean(axis=grid.momentum_axes, keepdims=True) - h.mean()
+
+
+def exact_flow_remainder(effective: BandCoefficients, velocity: FloatArray) -> Velocity:
+    """Velocity less ``d<h>_x/dk`` in x, ``-d<h>_k/dx`` and the force in k (overwrites ``velocity``)."""
     space = effective.space
     s = space.grid.n_position_axes
-    velocity = phase_space_velocity(effective)
+    band_energy, potential = mean_energies(effective)
     scale = np.abs(velocity).max()
     for i in range(s):
         velocity[i] -= space.symbol(band_energy).derivative(s + i)

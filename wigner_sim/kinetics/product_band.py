@@ -127,6 +127,10 @@ class ProductBand:
             force=field.force,
         )
 
+    def bare_energy(self, space: SymbolSpace, field: ExternalField) -> FloatArray:
+        """``E(k) + U(x)`` on the grid."""
+        return np.broadcast_to(self._evaluate(self.energy[0], space, field), space.grid.shape)
+
     def velocity_on(self, space: SymbolSpace, field: ExternalField, remainder: bool) -> ProductVelocity:
         """The velocity (or what is left of it beside the exact flows) at one time, as products."""
         grid = space.grid
