@@ -117,7 +117,7 @@ def test_velocity_as_products_is_the_stored_velocity(name, remainder):
             expected[i] -= uniform[i]
             expected[s + i] += h.derivative(i).mean(axis=system.grid.momentum_axes, keepdims=True)
         expected[s:] -= effective.force.reshape(-1, *(1,) * system.grid.n_axes)
-    found = stacked(source.velocity(TIME, effective, remainder), system.grid)
+    found = stacked(source.coefficients(TIME, remainder).velocity, system.grid)
     np.testing.assert_allclose(found, expected, atol=rounding * scale)
 
 
