@@ -17,6 +17,7 @@ from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
+from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.observables import spectral_tail
 from wigner_sim.runs import open_run, phase_variable
 from wigner_sim.steppers import STEPPERS, Composition, Stepper
@@ -108,6 +109,9 @@ def build_problem(case: Case) -> Problem:
         grid.lengths,
         case.directory,
     )
+    if section.vector_potential is not None:
+        setting = Setting(grid.n_momentum_axes, grid.lengths, case.directory)
+        hamiltonian = with_vector_potential(hamiltonian, section.vector_potential, setting)
     if section.force is not None:
         hamiltonian = _with_force(hamiltonian, section.force)
     bands = tuple(range(hamiltonian.n_orbitals)) if case.bands.select == "all" else tuple(case.bands.select)

@@ -98,12 +98,12 @@ class GeneralBand(_Source):
 
     def effective(self, t: float) -> EffectiveBand:
         """The band at time ``t``, without the first-order terms that are switched off."""
-        order, gap = self.options.order, self.options.minimum_gap
+        order, gap, scramble = self.options.order, self.options.minimum_gap, self.options.scramble
         if not self.hamiltonian.driven and self.hamiltonian.force is None:
-            return self._switched(effective_band(self._symbol(t), self.band, order, gap))
+            return self._switched(effective_band(self._symbol(t), self.band, order, gap, scramble))
         step = self.options.difference_step if self.hamiltonian.driven else 0.0
         drive = Drive(self._symbol, self._force, step)
-        return self._switched(driven_effective_band(drive, t, self.band, order, gap))
+        return self._switched(driven_effective_band(drive, t, self.band, order, gap, scramble))
 
     def coefficients(self, t: float, remainder: bool) -> Coefficients:
         """From the effective band, interpolated in time when driven."""
@@ -163,6 +163,7 @@ class ProductBandSource(_Source):
             self.band,
             self.options.order,
             self.options.minimum_gap,
+            self.options.scramble,
         )
 
 
@@ -182,7 +183,10 @@ class ClosedFormBand(_Source):
     @cached_property
     def _geometry(self) -> MomentumGeometry:
         tau = self.hamiltonian.orbital_positions
-        return momentum_geometry(self._bloch, self.space.grid.n_k, tau, self.band, self.options.minimum_gap)
+        options = self.options
+        return momentum_geometry(
+            self._bloch, self.space.grid.n_k, tau, self.band, options.minimum_gap, options.scramble
+        )
 
 
 def _dense_coefficients(band: EffectiveBand, remainder: bool) -> Coefficients:
