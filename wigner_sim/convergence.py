@@ -17,14 +17,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wigner_sim.case import Case, load_case
+from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.exact import exact_snapshots, output_times
 from wigner_sim.liouville import LiouvilleSnapshot
 from wigner_sim.observables import BandState, density, energy, momentum_distribution
-from wigner_sim.problem import Problem, build_problem
+from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.propagator import Propagator
-from wigner_sim.steppers import choose_step
 
 _log = logging.getLogger("wigner_sim.convergence")
 
@@ -99,9 +98,7 @@ def kinetic_errors(problem: Problem, reference: ExactReference, start: Start) ->
                 for band, snapshots in zip(stack.bands, reference.snapshots, strict=True)
             ]
         )
-    step = choose_step(
-        problem.stepper, stack, w, 0.0, problem.duration, min(problem.tolerance, TIME_TOLERANCE)
-    )
+    step = problem.choose_step(stack, w, min(problem.tolerance, TIME_TOLERANCE))
     propagator = Propagator(stack, problem.stepper, w, step.dt)
     errors = []
     for i, time in enumerate(reference.times):
@@ -139,8 +136,8 @@ def compare(case: Case | str | Path, overrides: Sequence[str] = (), start: Start
     ------
     CaseError
     """
-    problem = build_problem(_with_overrides(case, overrides))
-    times = output_times(_with_overrides(case, overrides))
+    case = read_case(case, overrides)
+    problem, times = build_problem(case), output_times(case)
     reference = exact_reference(problem, times)
     errors = kinetic_errors(problem, reference, start)
     rows = [{"time": time, **asdict(error)} for time, error in zip(times, errors, strict=True)]
@@ -176,7 +173,7 @@ def converge(
     ------
     CaseError
     """
-    problem = build_problem(_with_overrides(case, overrides))
+    problem = build_problem(read_case(case, overrides))
     rows = []
     for dilation in whole_site_dilations(problem, dilations):
         dilated = problem.dilated(dilation)
@@ -272,8 +269,3 @@ def _row(
 def _sites(problem: Problem) -> int | list[int]:
     sites = [round(length) for length in problem.grid.lengths]
     return sites[0] if len(sites) == 1 else sites
-
-
-def _with_overrides(case: Case | str | Path, overrides: Sequence[str]) -> Case:
-    case = case if isinstance(case, Case) else load_case(case)
-    return case.with_overrides(overrides) if overrides else case

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from wigner_sim import liouville
-from wigner_sim.case import Case, load_case
+from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.initial_states import InitialState
 from wigner_sim.liouville import LiouvilleSnapshot
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
-from wigner_sim.problem import Problem, build_problem
+from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.progress import Progress
 from wigner_sim.provenance import provenance
 from wigner_sim.run_directory import create_run_directory
@@ -88,9 +88,7 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
     Written to ``exact/0001`` beside the case's ``runs``; parameters and errors as for
     :func:`wigner_sim.simulation.run`.
     """
-    case = case if isinstance(case, Case) else load_case(case)
-    if overrides:
-        case = case.with_overrides(overrides)
+    case = read_case(case, overrides)
     problem = build_problem(case)
     times = output_times(case)
     snapshots = [exact_snapshots(problem, index, times) for index in range(len(problem.bands))]
