@@ -7,6 +7,7 @@ label says so.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -54,8 +55,9 @@ def provenance(run: Run) -> dict[str, str]:
     """Title, case name and run id of a run, from the attributes of its streams."""
     attrs: dict[str, Any] = {}
     for name in ("scalars", "fields", "phase", "geometry"):
-        dataset = getattr(run, name, None)
-        attrs = {**(dataset.attrs if dataset is not None else {}), **attrs}
+        with contextlib.suppress(CaseError):  # an exact run has no geometry, for instance
+            dataset = getattr(run, name, None)
+            attrs = {**(dataset.attrs if dataset is not None else {}), **attrs}
     case = str(attrs.get("case_name", Path(run.path).name))
     return {
         "title": str(attrs.get("title") or case),
