@@ -142,13 +142,13 @@ def _gaussian_state(parameters: Mapping[str, Any], setting: Setting) -> InitialS
             raise CaseError(
                 f"initial_state: the width {width:g} along {name} exceeds the period {period:.4g}"
             )
-    # the wrapped Gaussian integrates to one; rescale so that its height is the amplitude
-    heights = [float(periodic_gaussian(0.0, 0.0, w, p)) for w, p in zip(widths, periods, strict=True)]
 
     def occupation(x: FloatArray, k: FloatArray) -> FloatArray:
         packet: FloatArray = np.asarray(float(parameters["amplitude"]))
-        for z, center, width, period, height in zip([*x, *k], centers, widths, periods, heights, strict=True):
-            packet = packet * periodic_gaussian(z, center, width, period) / height
+        for z, center, width, period in zip([*x, *k], centers, widths, periods, strict=True):
+            # the wrapped Gaussian integrates to one; rescaled, its height is the amplitude
+            packet = packet * periodic_gaussian(z, center, width, period)
+            packet = packet / periodic_gaussian(0.0, 0.0, width, period)
         return packet
 
     return InitialState(occupation=occupation)

@@ -10,6 +10,7 @@ import numpy as np
 
 from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
+from wigner_sim.feasibility import check_memory, check_step_count, memory_needed
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution, EquationOptions
@@ -17,7 +18,6 @@ from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
-from wigner_sim.observables import spectral_tail
 from wigner_sim.runs import open_run, phase_variable
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
@@ -26,8 +26,6 @@ from wigner_sim.steppers.adaptive import ChosenStep
 DIFFERENCE_FRACTION = 2e-4
 #: Times of the run at which the stiffness of a driven Hamiltonian is looked at.
 N_PROBED_TIMES = 9
-#: Spectral tail of a band energy above which the grid cannot carry the crystal.
-COARSEST_TAIL = 1e-2
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,23 @@ class Problem:
         )
 
     def initial_density(self, stack: BandStack) -> np.ndarray:
-        """Densities w of all bands at time 0, shape (b, *x, *k)."""
-        states = zip(self.initial_states, stack.bands, strict=True)
-        return np.stack([state.density(band.effective(0.0)) for state, band in states])
+        """Densities w of all bands at time 0, shape (b, *x, *k).
+
+        Raises
+        ------
+        CaseError
+            If the state is not finite somewhere.
+        """
+        densities = []
+        for state, band in zip(self.initial_states, stack.bands, strict=True):
+            with np.errstate(all="ignore"):
+                densities.append(state.density(band.effective(0.0)))
+            if not np.isfinite(densities[-1]).all():
+                raise CaseError(
+                    f"initial_state: the density of band {band.band} is not finite everywhere: "
+                    "a width or temperature is too small, or a value too large"
+                )
+        return np.stack(densities)
 
     def choose_step(self, stack: BandStack, w: np.ndarray, tolerance: float) -> ChosenStep:
         """Largest step that is stable and accurate to ``tolerance`` by the end, see ``steppers.choose_step``.
@@ -74,10 +86,17 @@ class Problem:
         A driven Hamiltonian is tried at its start, in the middle of the run and when it is stiffest.
         """
         radii = self._spectral_radii(stack)
+        check_step_count(self.duration * max(radii.values()) / self.stepper.stability_limit)
         stiffest = max(radii, key=lambda time: radii[time])
         times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.time_dependent else {0.0}
-        choices = [choose_step(self.stepper, stack, w, time, self.duration, tolerance) for time in times]
-        return min(choices, key=lambda choice: choice.dt)
+        try:
+            choices = [choose_step(self.stepper, stack, w, time, self.duration, tolerance) for time in times]
+        except OverflowError:
+            check_step_count(np.inf)
+            raise
+        chosen = min(choices, key=lambda choice: choice.dt)
+        check_step_count(self.duration / chosen.dt)
+        return chosen
 
     def stability_limit(self, stack: BandStack) -> float:
         """Largest stable step at any time of the run."""
@@ -89,6 +108,12 @@ class Problem:
         n_times = N_PROBED_TIMES if self.hamiltonian.time_dependent else 1
         times = np.linspace(0.0, self.duration, n_times)
         return {float(time): stack.spectral_radius(float(time)) for time in times}
+
+    @property
+    def memory(self) -> float:
+        """About what a run needs at its largest, in bytes."""
+        closed_form = self.hamiltonian.separable and self.grid.cell_flux is None
+        return memory_needed(self.grid, self.hamiltonian.n_orbitals, self.options.order, closed_form)
 
     def dilated(self, dilation: float) -> Problem:
         """H(x/dilation, k, t/dilation) on a crystal longer by ``dilation``, and for a time longer by it."""
@@ -157,31 +182,9 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     states: tuple[InitialState, ...] = ()
     if with_initial_states:
         states = tuple(_initial_state(case, grid, hamiltonian, bands, index) for index in range(len(bands)))
-    return Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)
-
-
-def check_resolution(problem: Problem, stack: BandStack) -> list[str]:
-    """Refuse a grid that cannot carry the bands; return warnings for one that barely can.
-
-    Raises
-    ------
-    CaseError
-        Naming the axis, its points and how much finer it should be.
-    """
-    warnings = []
-    for band in stack.bands:
-        effective = band.effective(0.0)
-        for axis, name in enumerate(problem.grid.dims):
-            h = np.broadcast_to(effective.energy[0], problem.grid.shape)
-            tail, n = spectral_tail(h - h.mean(), [axis]), problem.grid.shape[axis]
-            where = f"band {band.band} along {name} on {n} points has a spectral tail of {tail:.1g}"
-            if tail > COARSEST_TAIL:
-                raise CaseError(
-                    f"the energy of {where}: the field is under-resolved, use at least {2 * n} points"
-                )
-            if tail > 1e-6:
-                warnings.append(f"the energy of {where}; {2 * n} points would resolve it better")
-    return warnings
+    problem = Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)
+    check_memory(problem.memory)
+    return problem
 
 
 def _grid(case: Case) -> PhaseSpaceGrid:

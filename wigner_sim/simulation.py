@@ -19,9 +19,10 @@ import numpy as np
 
 from wigner_sim.case import Case
 from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
+from wigner_sim.feasibility import check_resolution, check_step_count, state_warnings
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.monitors import Monitors
-from wigner_sim.problem import Problem, build_problem, check_resolution, describe, read_case
+from wigner_sim.problem import Problem, build_problem, describe, read_case
 from wigner_sim.progress import Progress
 from wigner_sim.propagator import Propagator
 from wigner_sim.provenance import provenance
@@ -56,8 +57,9 @@ def prepare(case: Case) -> Prepared:
     """
     problem = build_problem(case)
     stack = problem.stack()
-    warnings = check_resolution(problem, stack)
+    warnings = check_resolution(problem.grid, stack)
     w = problem.initial_density(stack)
+    warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     dt, reason = _time_step(case, problem, stack, w)
     return Prepared(case, problem, stack, _propagator(case, problem, stack, w, dt), reason, warnings)
 
@@ -92,6 +94,7 @@ def _time_step(case: Case, problem: Problem, stack: BandStack, w: np.ndarray) ->
         )
     if step > problem.duration:
         raise CaseError(f"time.step = {step:g} is longer than the run, time.end = {problem.duration:g}")
+    check_step_count(problem.duration / step)
     return step, "given in the case"
 
 
