@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CaseError.exit_code
     try:
         options = _parser().parse_args(words)
+        if "action" not in options:
+            return _failed(f"a verb is missing; see wigner-sim --help, got {' '.join(words)!r}", 2)
         with _messages_on_stderr(getattr(options, "quiet", False)):
             options.action(options)
     except SystemExit as stop:  # argparse has said why
@@ -164,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 bad case or argument, 3 stopped by a guard, 130 interrupted",
     )
     parser.add_argument("--version", action="version", version=f"wigner-sim {__version__}")
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=_Parser)
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=_Parser)
 
     def verb(name: str, action: Callable[..., None], of: tuple[str, str], text: str) -> _Parser:
         sub: _Parser = verbs.add_parser(name, help=text, description=text)

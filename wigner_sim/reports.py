@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from wigner_sim.problem import describe
 from wigner_sim.recorder import STREAMS, stream_variables
@@ -83,13 +84,7 @@ def info(path: str | Path) -> str:
         ]
         if "time_step_reason" in attributes:
             lines.append(f"step: {attributes['time_step_reason']}")
-        for name in ("particle_number", "energy"):
-            start = np.atleast_1d(scalars[name].isel(time=0).values)
-            drift = np.abs(scalars[f"{name}_drift"].values).max(axis=0)
-            for band, value, worst in zip(scalars["band"].values, start, np.atleast_1d(drift), strict=True):
-                lines.append(
-                    f"{name}, band {band}: {value:.10g} at start, largest relative drift {worst:.2g}"
-                )
+        lines += _conservation_lines(scalars)
         for stream in ("scalars", "fields", "phase", "geometry"):
             file = run.directory.stream_path(stream)
             if file.exists():
@@ -98,3 +93,16 @@ def info(path: str | Path) -> str:
                 size = f"{file.stat().st_size / 1e6:.3g} MB"
                 lines.append(f"{file.name}: {size}{records}: {', '.join(map(str, dataset.data_vars))}")
     return "\n".join(lines)
+
+
+def _conservation_lines(scalars: xr.Dataset) -> list[str]:
+    """Start value and largest drift of what is conserved, band by band (none before the first record)."""
+    if not scalars.sizes["time"]:
+        return []
+    lines = []
+    for name in ("particle_number", "energy"):
+        start = scalars[name].isel(time=0).values
+        drift = np.abs(scalars[f"{name}_drift"].values).max(axis=0)
+        for band, value, worst in zip(scalars["band"].values, start, drift, strict=True):
+            lines.append(f"{name}, band {band}: {value:.10g} at start, largest relative drift {worst:.2g}")
+    return lines

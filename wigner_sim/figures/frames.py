@@ -44,7 +44,7 @@ class Run(Protocol):
 def stream(run: Run, name: str) -> xr.Dataset:
     """Return one stream of the run; a missing or empty one is a CaseError."""
     dataset = getattr(run, name, None)
-    if dataset is None or not dataset.data_vars:
+    if dataset is None or not dataset.data_vars or dataset.sizes.get("time") == 0:
         raise CaseError(
             f"run {run.path} has no '{name}' output, which this picture needs: ask for it in the case"
         )
@@ -207,7 +207,7 @@ def momentum_dims(array: xr.DataArray) -> tuple[str, ...]:
 
 def image_series(run: Run, band: int | str | None) -> FrameSeries:
     """Return the main picture: ``f(x, kx)`` with one position axis, the density ``n(x, y)`` with more."""
-    if "density" in (getattr(run, "fields", None) or ()):
+    if "density" in (getattr(run, "fields", None) or ()) and run.fields.sizes["time"]:
         density = run.fields["density"]
         if len(position_dims(density)) > 1:
             return frame_series(density, "n", position_dims(density)[:2], band)
