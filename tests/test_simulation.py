@@ -301,7 +301,7 @@ def test_a_state_that_blows_up_stops_the_run_and_spares_the_checkpoints(tmp_path
 
     monkeypatch.setattr(Propagator, "advance", exploding)
     case = make_case(tmp_path, output__scalars_every="never", output__checkpoint_every={"steps": 1})
-    with pytest.raises(NumericalStopError, match="no longer finite at t = .* reduce time.step"):
+    with pytest.raises(NumericalStopError, match=r"no longer finite at t = .* reduce time.step"):
         run(case)
     stopped = open_run(tmp_path)
     assert stopped.status["state"].startswith("stopped: the state is no longer finite")

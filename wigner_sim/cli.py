@@ -93,7 +93,7 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _exact(options: argparse.Namespace) -> None:
-    from wigner_sim.exact import exact
+    from wigner_sim.exact_runs import exact
 
     print(exact(options.case, options.set, show_progress=not options.quiet).path)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
-from wigner_sim.exact import exact_snapshots, output_times
+from wigner_sim.exact_runs import exact_snapshots, output_times
 from wigner_sim.liouville import LiouvilleSnapshot
 from wigner_sim.observables import BandState, density, energy, momentum_distribution
 from wigner_sim.problem import Problem, build_problem, read_case

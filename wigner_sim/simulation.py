@@ -207,8 +207,9 @@ class Simulation:
             except InterruptedRunError:
                 raise
             except BaseException as error:
-                self._directory.write_status(self._status(f"stopped: {error or type(error).__name__}"))
-                _log.error("stopped at t = %.6g: %s", self._propagator.time, error or type(error).__name__)
+                reason = str(error) or type(error).__name__
+                self._directory.write_status(self._status(f"stopped: {reason}"))
+                _log.error("stopped at t = %.6g: %s", self._propagator.time, reason)
                 raise
             _log.info("done: %d steps in %.1f s", self._propagator.n_steps, wall_time.monotonic() - started)
         return open_run(self._directory.path)

@@ -25,7 +25,7 @@ from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
 from wigner_sim.weyl import grid_sites
 
-_log = logging.getLogger("wigner_sim.exact")
+_log = logging.getLogger("wigner_sim.exact_runs")
 
 #: Where exact runs of a case are kept, beside its ``runs``.
 EXACT_RUNS = "exact"
@@ -113,7 +113,8 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
                 progress.update(time, {})
                 directory.write_status(_status("running", time, times))
         except BaseException as error:
-            directory.write_status(_status(f"stopped: {error or type(error).__name__}", time, times))
+            reason = str(error) or type(error).__name__
+            directory.write_status(_status(f"stopped: {reason}", time, times))
             raise
         directory.write_status(_status("complete", time, times))
     return open_run(directory.path)
