@@ -55,7 +55,7 @@ def test_marginals_of_the_exact_state_are_its_density_and_momentum_distribution(
 
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_initial_states_agree_to_the_order(order, tmp_path):
-    """f from the symbol c by kinetic theory against Pi Op(c) Pi: the error at t = 0 falls as the order says."""
+    """f by kinetic theory against that of Pi Op(c) Pi: the error at t = 0 falls as the order says."""
     problem = build_problem(make_case(tmp_path, grid__n_x=[32], grid__n_k=[32])).with_order(order)
     errors = []
     for dilation in (3.0, 6.0):

@@ -241,7 +241,7 @@ def test_earlier_runs_that_do_not_fit(tmp_path):
     }.items():
         with pytest.raises(CaseError, match=why):
             build_problem(from_run(tmp_path / "a", **changes))
-    with pytest.raises(CaseError, match="no run here yet|no such case"):
+    with pytest.raises(CaseError, match=r"no run here yet|no such case"):
         build_problem(from_run(tmp_path / "b"))
     run(make_case(tmp_path / "c", output__phase_every="never"))
     assert open_run(tmp_path / "c").phase.sizes["time"] == 0

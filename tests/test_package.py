@@ -67,7 +67,7 @@ def test_every_verb_is_a_function_of_the_package():
     verbs = {"check", "run", "resume", "info", "exact", "compare", "converge"}
     assert verbs | {"make_movie", "plot_run", "open_run"} <= set(wigner_sim.__all__)
     for name in verbs - {"resume", "info"}:
-        assert list(inspect.signature(getattr(wigner_sim, name)).parameters)[0] == "case"
+        assert next(iter(inspect.signature(getattr(wigner_sim, name)).parameters)) == "case"
 
 
 def test_unknown_names_are_attribute_errors():

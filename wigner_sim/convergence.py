@@ -214,7 +214,7 @@ def whole_site_dilations(problem: Problem, dilations: Sequence[float]) -> list[f
     lengths = problem.grid.lengths
     used = []
     for wanted in dilations:
-        if not wanted >= 1:
+        if not 1 <= wanted < np.inf:
             raise CaseError(f"dilations must be at least 1, got {wanted:g}")
         dilation = round(wanted * lengths[0]) / lengths[0] if lengths else wanted
         if any(abs(dilation * length - round(dilation * length)) > 1e-9 for length in lengths):

@@ -101,6 +101,7 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
     first = next(records)
     directory = create_run_directory(case, case.directory / EXACT_RUNS)
     with ExitStack() as stack:
+        stack.enter_context(directory.lock())
         stack.enter_context(directory.logging_to_file())
         streams = _open_streams(stack, problem, case, directory)
         progress = stack.enter_context(Progress(0.0, times[-1], show_progress))
