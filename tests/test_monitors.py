@@ -1,6 +1,7 @@
 """Guards: what they watch, when they warn, when they stop."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ GOOD = {
 }
 
 
-def monitors(driven=False, **section):
-    return Monitors(MonitorsSection(**section), driven)
+def monitors(driven=False, force=None, **section):
+    return Monitors(MonitorsSection(**section), SimpleNamespace(driven=driven, force=force))
 
 
 def test_every_guard_of_a_case_is_watched_and_has_a_remedy():
@@ -47,8 +48,10 @@ def test_each_guard_stops_or_warns_once_on_the_worst_band(name, caplog):
     monitors(action="stop", **{guard: 0.6}).check(1.0, bad)
 
 
-def test_energy_of_a_driven_crystal_may_change():
-    monitors(driven=True, action="stop").check(1.0, GOOD | {"energy_drift": np.array([0.5])})
+def test_energy_may_change_under_a_drive_or_a_force():
+    changing = GOOD | {"energy_drift": np.array([0.5])}
+    monitors(driven=True, action="stop").check(1.0, changing)
+    monitors(force=lambda t: np.array([0.1]), action="stop").check(1.0, changing)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

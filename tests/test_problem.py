@@ -8,7 +8,7 @@ from wigner_sim import feasibility
 from wigner_sim.errors import BandTouchingError, CaseError
 from wigner_sim.feasibility import check_memory, check_resolution, check_step_count, state_warnings
 from wigner_sim.models import build as build_module
-from wigner_sim.problem import build_problem, describe, read_case
+from wigner_sim.problem import N_PROBED_TIMES, build_problem, describe, read_case
 from wigner_sim.simulation import check
 from wigner_sim.steppers import STEPPERS
 
@@ -181,7 +181,7 @@ def test_the_chosen_step_is_as_accurate_as_asked(stepper, tmp_path):
 def test_a_driven_crystal_is_probed_along_the_run(tmp_path):
     pump = problem_of(tmp_path, PUMP)
     radii = pump._spectral_radii(pump.stack())
-    assert len(radii) == 9
+    assert len(radii) == N_PROBED_TIMES
     assert max(radii) == pump.duration
     static = problem_of(tmp_path)
     assert list(static._spectral_radii(static.stack())) == [0.0]

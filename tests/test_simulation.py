@@ -28,7 +28,7 @@ from tiny_cases import (
 from wigner_sim import simulation
 from wigner_sim.case import load_case
 from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
-from wigner_sim.kinetics import band_evolution
+from wigner_sim.kinetics import effective_band
 from wigner_sim.propagator import Propagator
 from wigner_sim.reports import info
 from wigner_sim.runs import open_run
@@ -103,8 +103,20 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(system, stepper, adaptive, ba
     assert_identical(whole, stored(parts))
 
 
-def test_a_resumed_pump_is_the_same_to_the_last_bit(tmp_path, monkeypatch):
-    case = make_case(tmp_path, PUMP, time__end=0.5, time__step=0.1, output__phase_every=0.25)
+FORCED = CHAIN | {"hamiltonian": CHAIN["hamiltonian"] | {"force": ["0.3*sin(t)"]}}
+
+
+@pytest.mark.parametrize("stepper", ["rk4", "strang"])
+@pytest.mark.parametrize("system", [PUMP, FORCED], ids=["pump", "force"])
+def test_a_resumed_drive_is_the_same_to_the_last_bit(system, stepper, tmp_path, monkeypatch):
+    case = make_case(
+        tmp_path,
+        system,
+        time__end=0.5,
+        time__step=0.1,
+        time__stepper=stepper,
+        output__phase_every=0.25,
+    )
     whole = stored(run(case))
     with interrupted_after(2, monkeypatch), pytest.raises(InterruptedRunError):
         run(case)
@@ -255,13 +267,13 @@ def test_particle_number_is_conserved_to_rounding(stepper, adaptive, tmp_path):
 
 def test_bands_of_a_static_hamiltonian_are_computed_once(tmp_path, monkeypatch):
     calls = []
-    original = band_evolution.effective_band
+    original = effective_band.moyal_projector
 
     def counted(*arguments):
         calls.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(band_evolution, "effective_band", counted)
+    monkeypatch.setattr(effective_band, "moyal_projector", counted)
     run(make_case(tmp_path, bands__select=[0, 1], time__step=0.05))
     assert len(calls) == 2
 

@@ -252,8 +252,8 @@ def test_interpolation_keeps_real_data_real_and_is_exact():
         (lambda: operator_to_symbol(np.eye(16), grid_1d(9), ORIGIN), "need 18"),
         (lambda: operator_to_symbol(np.eye(16), grid_1d(8.5), ORIGIN), "whole numbers of sites"),
         (
-            lambda: operator_to_symbol(np.eye(16), PhaseSpaceGrid((8,), (8, 8), (8.0,)), ORIGIN),
-            "a position axis",
+            lambda: operator_to_symbol(np.eye(16), PhaseSpaceGrid((8,), (8, 8), (8.0,)), np.zeros((2, 2))),
+            "after 1 axes of fibres",
         ),
     ],
 )

@@ -6,24 +6,26 @@ import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wigner_sim import liouville
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
+from wigner_sim.fourier import translate
+from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState
-from wigner_sim.liouville import LiouvilleSnapshot
+from wigner_sim.liouville import ExactSystem, LiouvilleSnapshot, exact_system
+from wigner_sim.models.moving_frame import in_moving_frame, momentum_gain
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
 from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.progress import Progress
 from wigner_sim.provenance import provenance
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
-from wigner_sim.weyl import grid_sites
 
 _log = logging.getLogger("wigner_sim.exact_runs")
 
@@ -46,43 +48,46 @@ def exact_snapshots(problem: Problem, index: int, times: Sequence[float]) -> Ite
     CaseError
         If the state has no exact reading, or the lattice is too large.
     """
-    h, grid = problem.hamiltonian, problem.grid
-    sites = grid_sites(grid)
-    operator = liouville.quantize_hamiltonian(h, sites, 0.0)
-    projector = liouville.band_projector(operator, h, sites, problem.bands[index])
-    _log.info("band %d: %s projector", problem.bands[index], projector.method)
-    state = _exact_state(problem, problem.initial_states[index], operator, projector, sites)
-    return liouville.run_liouville(h, grid, state, times)
+    system = exact_system(in_moving_frame(problem.hamiltonian), problem.grid)
+    band = problem.bands[index]
+    state = _exact_state(problem.initial_states[index], system, band)
+    snapshots = system.evolve(state, times)
+    if problem.hamiltonian.force is None:
+        return snapshots
+    gain = momentum_gain(problem.hamiltonian)
+    return (_at_fixed_momentum(snapshot, problem.grid, gain(snapshot.time)) for snapshot in snapshots)
 
 
-def _exact_state(
-    problem: Problem,
-    initial: InitialState,
-    operator: np.ndarray,
-    projector: liouville.BandProjector,
-    sites: tuple[int, ...],
-) -> np.ndarray:
+def _at_fixed_momentum(
+    snapshot: LiouvilleSnapshot, grid: PhaseSpaceGrid, gain: np.ndarray
+) -> LiouvilleSnapshot:
+    """From the moving frame ``p = k - K`` back to k: translate by K, exactly for band-limited functions."""
+    f, n_k = snapshot.distribution, snapshot.momentum_distribution
+    for i, shift in enumerate(gain):
+        f = translate(f, grid.momentum_axes[i], shift)
+        n_k = translate(n_k, grid.momentum_axes[i], shift)
+    return replace(snapshot, distribution=f, momentum_distribution=n_k)
+
+
+def _exact_state(initial: InitialState, system: ExactSystem, band: int) -> np.ndarray:
     """``Pi Op(c) Pi + n_F(Pi H Pi)``."""
-    tau = problem.hamiltonian.orbital_positions
-    state = np.zeros_like(operator)
+    parts = []
     if initial.stored is not None:
         if initial.stored.face != "c":
             raise CaseError(
                 "the exact partner of a stored state needs its occupation symbol: let the earlier run store "
                 f'output.face = "c" (it stored "{initial.stored.face}")'
             )
-        state = state + liouville.state_from_symbol(
-            projector, initial.stored.on(problem.grid), sites, tau, problem.grid
-        )
+        parts.append(system.band_state_from_symbol(band, initial.stored.on(system.grid)))
     if initial.occupation is not None:
-        state = state + liouville.state_from_symbol(projector, initial.occupation, sites, tau)
+        parts.append(system.band_state_from_symbol(band, initial.occupation))
     if initial.thermal is not None:
         if not initial.thermal.uniform:
             raise CaseError("initial_state: a local equilibrium with mu(x) or T(x) has no exact partner")
-        origin = np.zeros((len(sites), 1))
+        origin = np.zeros((system.grid.n_position_axes, 1))
         mu, temperature = float(initial.thermal.mu(origin)[0]), float(initial.thermal.temperature(origin)[0])
-        state = state + liouville.thermal_state(operator, projector, mu, temperature)
-    return state
+        parts.append(system.thermal_band_state(band, mu, temperature))
+    return sum(parts[1:], start=parts[0])
 
 
 def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: bool = False) -> Run:

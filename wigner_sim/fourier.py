@@ -81,3 +81,13 @@ def rfftn(values: Array, axes: tuple[int, ...]) -> Array:
 def irfftn(values: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """Inverse of :func:`rfftn`; ``shape`` are the real lengths along ``axes``."""
     return fftw.irfftn(values, s=shape, axes=axes, planner_effort=PLANNER, threads=_threads)
+
+
+def translate(values: Array, axis: int, shift: float, period: float = 2 * np.pi) -> Array:
+    """``values(z - shift)`` along one periodic axis of a real array, exact for band-limited functions."""
+    n = values.shape[axis]
+    q = derivative_wavenumbers(n, period)[: n // 2 + 1]
+    phase = np.exp(-1j * shift * q)
+    shape = [1] * values.ndim
+    shape[axis] = len(phase)
+    return irfftn(phase.reshape(shape) * rfftn(values, (axis,)), (n,), (axis,))

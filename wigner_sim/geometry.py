@@ -11,6 +11,7 @@ Source: Park, Huang, Savary, Balents, arXiv:2504.10447; docs/theory.md sections 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -82,25 +83,23 @@ def moyal_berry_curvature(
     omega = [np.zeros((n, n, *space.grid.shape)) for _ in range(order + 1)]
     for a in range(n):
         for b in range(a + 1, n):
-            trace_orders = _curvature_trace(pi, derivatives[a], derivatives[b], order)
-            omega[0][a, b] = trace_orders[0]
-            if order:
-                omega[1][a, b] = trace_orders[1] - trace(pi[1].values).real * trace_orders[0]
-            for term in omega:
-                term[b, a] = -term[a, b]
+            for term, component in zip(
+                omega, curvature_orders(pi, derivatives[a], derivatives[b]), strict=True
+            ):
+                term[a, b], term[b, a] = component, -component
     return omega
 
 
-def _curvature_trace(
-    pi: Sequence[Symbol], d_a: Sequence[Symbol], d_b: Sequence[Symbol], order: int
-) -> list[FloatArray]:
-    """``tr(-i pi * [d_a pi, d_b pi]_* * pi)`` at each order."""
+def curvature_orders(pi: Sequence[Symbol], d_a: Sequence[Symbol], d_b: Sequence[Symbol]) -> list[Any]:
+    """One component of the curvature by order, from ``d_a pi`` and ``d_b pi`` through order 0 or 1."""
     space = pi[0].space
-    commutator = [
-        space.symbol(star_product_at(d_a, d_b, m) - star_product_at(d_b, d_a, m)) for m in range(order + 1)
-    ]
-    left = [space.symbol(star_product_at(pi, commutator, m)) for m in range(order + 1)]
-    return [trace(-1j * star_product_at(left, pi, m)).real for m in range(order + 1)]
+    orders = range(len(d_a))
+    commutator = [space.symbol(star_product_at(d_a, d_b, m) - star_product_at(d_b, d_a, m)) for m in orders]
+    left = [space.symbol(star_product_at(pi, commutator, m)) for m in orders]
+    traces = [trace(-1j * star_product_at(left, pi, m)).real for m in orders]
+    if len(traces) == 2:
+        traces[1] = traces[1] - trace(pi[1].values).real * traces[0]
+    return traces
 
 
 def band_normalized_metric(hamiltonian: Symbol, local_bands: LocalBands, band: int) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wigner_sim.case.schema import MonitorsSection
 from wigner_sim.errors import NumericalStopError
-from wigner_sim.symbols import FloatArray
+from wigner_sim.models.hamiltonian import FloatArray, Hamiltonian
 
 _log = logging.getLogger("wigner_sim.monitors")
 
@@ -34,13 +34,13 @@ class Monitors:
     Parameters
     ----------
     section : MonitorsSection
-    driven : bool
-        Energy is not conserved under a driven Hamiltonian, so its guard is off.
+    hamiltonian : Hamiltonian
+        Under a drive or a uniform force the energy is not conserved, so its guard is off.
     """
 
-    def __init__(self, section: MonitorsSection, driven: bool):
+    def __init__(self, section: MonitorsSection, hamiltonian: Hamiltonian):
         self._limits = {name: getattr(section, name) for name in WATCHED}
-        if driven:
+        if hamiltonian.driven or hamiltonian.force is not None:
             self._limits["energy_drift"] = "off"
         self._stops = section.action == "stop"
         self._warned: set[str] = set()

@@ -10,14 +10,16 @@ import numpy as np
 
 from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
+from wigner_sim.expressions import Expression
 from wigner_sim.feasibility import check_memory, check_step_count, memory_needed
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
-from wigner_sim.kinetics.band_evolution import BandEvolution, EquationOptions
+from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.options import GeometricTerms
+from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
+from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.runs import open_run, phase_variable
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
@@ -25,7 +27,7 @@ from wigner_sim.steppers.adaptive import ChosenStep
 #: Time differences of a driven Hamiltonian span this part of the run.
 DIFFERENCE_FRACTION = 2e-4
 #: Times of the run at which the stiffness of a driven Hamiltonian is looked at.
-N_PROBED_TIMES = 9
+N_PROBED_TIMES = 5
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Problem:
         radii = self._spectral_radii(stack)
         check_step_count(self.duration * max(radii.values()) / self.stepper.stability_limit)
         stiffest = max(radii, key=lambda time: radii[time])
-        times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.time_dependent else {0.0}
+        times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.driven else {0.0}
         try:
             choices = [choose_step(self.stepper, stack, w, time, self.duration, tolerance) for time in times]
         except OverflowError:
@@ -105,15 +107,15 @@ class Problem:
 
     def _spectral_radii(self, stack: BandStack) -> dict[float, float]:
         """Spectral radius at a few times of the run (at its start, for a static Hamiltonian)."""
-        n_times = N_PROBED_TIMES if self.hamiltonian.time_dependent else 1
+        n_times = N_PROBED_TIMES if self.hamiltonian.driven else 1
         times = np.linspace(0.0, self.duration, n_times)
         return {float(time): stack.spectral_radius(float(time)) for time in times}
 
     @property
     def memory(self) -> float:
         """About what a run needs at its largest, in bytes."""
-        closed_form = self.hamiltonian.separable and self.grid.cell_flux is None
-        return memory_needed(self.grid, self.hamiltonian.n_orbitals, self.options.order, closed_form)
+        h = self.hamiltonian
+        return memory_needed(self.grid, h.n_orbitals, self.options.order, h.separable)
 
     def dilated(self, dilation: float) -> Problem:
         """H(x/dilation, k, t/dilation) on a crystal longer by ``dilation``, and for a time longer by it."""
@@ -122,7 +124,11 @@ class Problem:
             grid=self.grid.dilated(dilation),
             hamiltonian=self.hamiltonian.dilated(dilation),
             initial_states=tuple(state.dilated(dilation) for state in self.initial_states),
-            options=replace(self.options, difference_step=self.options.difference_step * dilation),
+            options=replace(
+                self.options,
+                difference_step=self.options.difference_step * dilation,
+                refresh_interval=self.options.refresh_interval * dilation,
+            ),
             duration=self.duration * dilation,
         )
 
@@ -166,6 +172,11 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         grid.lengths,
         case.directory,
     )
+    if section.vector_potential is not None:
+        setting = Setting(grid.n_momentum_axes, grid.lengths, case.directory)
+        hamiltonian = with_vector_potential(hamiltonian, section.vector_potential, setting)
+    if section.force is not None:
+        hamiltonian = _with_force(hamiltonian, section.force)
     bands = tuple(range(hamiltonian.n_orbitals)) if case.bands.select == "all" else tuple(case.bands.select)
     stepper = STEPPERS[case.time.stepper]
     equation = case.equation
@@ -178,6 +189,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         moyal_series=equation.moyal_series,
         minimum_gap=section.minimum_gap,
         difference_step=DIFFERENCE_FRACTION * case.time.end,
+        refresh_interval=case.time.end / 8,
     )
     states: tuple[InitialState, ...] = ()
     if with_initial_states:
@@ -194,6 +206,19 @@ def _grid(case: Case) -> PhaseSpaceGrid:
     if np.any(section.magnetic_field):
         flux = _cell_flux(np.atleast_1d(np.asarray(section.magnetic_field, dtype=float)), len(n_k))
     return PhaseSpaceGrid(n_x, n_k, tuple(float(n) for n in section.sites), flux)
+
+
+def _with_force(hamiltonian: Hamiltonian, force: Sequence[float | str]) -> Hamiltonian:
+    """Add the uniform force of a case."""
+    n = hamiltonian.n_dimensions
+    if len(force) != n:
+        raise CaseError(f"hamiltonian.force: expected one entry per momentum axis ({n}), got {len(force)}")
+    components = [Expression(source, ("t",), {}, f"hamiltonian.force[{i}]") for i, source in enumerate(force)]
+    return replace(
+        hamiltonian,
+        force=lambda t: np.array([float(component(t=t)) for component in components]),
+        force_varies=not all(component.constant for component in components),
+    )
 
 
 def _cell_flux(field: np.ndarray, n_dimensions: int) -> np.ndarray:
@@ -250,12 +275,13 @@ def describe(problem: Problem) -> Sequence[str]:
     size = ", ".join(f"{length:g}" for length in grid.lengths) or "none (homogeneous)"
     h = problem.hamiltonian
     kind = "H0(k) + U(x, t)" if h.separable else "H(x, k, t)"
-    driven = "driven" if h.time_dependent else "static"
+    driven = "driven" if h.driven else "static"
+    force = "" if h.force is None else " with a uniform force"
     bands = ", ".join(map(str, problem.bands))
     off = ", ".join(options.terms.switched_off()) or "nothing"
     moyal = f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
     return [
         f"grid: {points}; position periods in lattice constants: {size}",
-        f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}, {driven}; bands {bands}",
+        f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
         f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +35,22 @@ class LocalBands:
     vectors: Array
 
     @classmethod
-    def of(cls, hamiltonian: Array) -> LocalBands:
-        """Diagonalise a Hermitian matrix symbol ``(n, n, *x, *k)`` at every point."""
+    def of(cls, hamiltonian: Array, scramble: int | None = None) -> LocalBands:
+        """Diagonalise a Hermitian matrix symbol ``(n, n, *x, *k)`` at every point.
+
+        With a seed ``scramble``, eigenvectors get random phases, and random unitaries where degenerate; no
+        result may change by it.
+        """
         energies, vectors = np.linalg.eigh(np.moveaxis(hamiltonian, (0, 1), (-2, -1)))
+        if scramble is not None:
+            vectors = vectors @ _random_gauge(energies, np.random.default_rng(scramble))
         return cls(np.moveaxis(energies, -1, 0), np.ascontiguousarray(np.moveaxis(vectors, (-2, -1), (0, 1))))
+
+    @property
+    def identity(self) -> FloatArray:
+        """Unit matrix, shape (n, n, 1, ...)."""
+        n, n_grid = self.energies.shape[0], self.energies.ndim - 1
+        return np.eye(n).reshape(n, n, *(1,) * n_grid)
 
     def projector(self, bands: range) -> Array:
         """Local eigenprojector P on a group of bands."""
@@ -55,6 +68,15 @@ class LocalBands:
         return multiply(
             multiply(self.vectors, weights * in_eigenbasis, n_grid), adjoint(self.vectors), n_grid
         )
+
+
+def _random_gauge(energies: FloatArray, rng: np.random.Generator) -> Array:
+    """Random unitaries (..., n, n) that only mix states of equal energy."""
+    n = energies.shape[-1]
+    noise = rng.normal(size=(*energies.shape, n)) + 1j * rng.normal(size=(*energies.shape, n))
+    equal = np.abs(energies[..., :, None] - energies[..., None, :]) < 1e-10 * (1 + np.abs(energies).max())
+    unitary, _ = np.linalg.qr(np.where(equal, noise, 0.0))
+    return unitary
 
 
 def gap_to_other_bands(energies: FloatArray, bands: range) -> FloatArray:
@@ -99,7 +121,7 @@ def moyal_projector(
     local_bands: LocalBands,
     bands: range,
     order: int,
-    time_derivatives: Sequence[Array] = (),
+    time_derivatives: Sequence[Any] = (),
 ) -> list[Symbol]:
     r"""Projector symbol ``pi = P + pi_1 + ...`` with ``pi * pi = pi`` and ``[H, pi]_* = i d_t pi``.
 
@@ -131,7 +153,7 @@ def moyal_projector(
     space = hamiltonian.space
     n_grid = space.grid.n_axes
     p = local_bands.projector(bands)
-    q = np.eye(p.shape[0]).reshape(p.shape[:2] + (1,) * n_grid) - p
+    q = local_bands.identity - p
 
     def product(*factors: Array) -> Array:
         result = factors[0]

@@ -188,7 +188,7 @@ class Simulation:
         self._recorder = Recorder(prepared.stack, prepared.case.output)
         self._checkpoint_schedule = make_schedule(prepared.case.output.checkpoint_every)
         self._status_schedule = EveryWallSeconds(STATUS_SECONDS)
-        self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian.time_dependent)
+        self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian)
         self._run_id = str(uuid.uuid4())
         self._resumed = checkpoint is not None
         if checkpoint is not None:

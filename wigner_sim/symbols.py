@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, singledispatch
 from itertools import combinations_with_replacement
 from math import factorial, prod
 from typing import Any
@@ -77,9 +77,9 @@ class SymbolSpace:
             kept[n // 2] = 0.0
         return 1j * (q - offset) * kept.reshape(q.shape)
 
-    def symbol(self, values: Array) -> Symbol:
-        """Wrap an array on the grid."""
-        return Symbol(self, values)
+    def symbol(self, values: Any) -> Symbol:
+        """Wrap an array on the grid (or a sum of products, which knows its own symbol)."""
+        return Symbol(self, values) if isinstance(values, np.ndarray) else values.as_symbol(self)
 
 
 class Symbol:
@@ -91,8 +91,8 @@ class Symbol:
 
     def __init__(self, space: SymbolSpace, values: Array):
         self.space = space
-        self.values = values
-        self._derivatives: dict[MultiIndex, Array] = {(): values}
+        self.values: Any = values
+        self._derivatives: dict[MultiIndex, Any] = {(): values}
 
     @property
     def is_matrix(self) -> bool:
@@ -108,7 +108,7 @@ class Symbol:
     def _hat(self) -> Array:
         return fourier.fftn(self.values, self.space.grid_axes)
 
-    def derivative(self, *axes: int) -> Array:
+    def derivative(self, *axes: int) -> Any:
         """Spectral derivative with respect to the phase-space axes given (any number, any order)."""
         key = tuple(sorted(axes))
         if any(self._is_constant_along(axis) for axis in key):
@@ -122,7 +122,8 @@ class Symbol:
         return self._derivatives[key]
 
 
-def multiply(a: Array, b: Array, n_grid_axes: int) -> Array:
+@singledispatch
+def multiply(a: Any, b: Any, n_grid_axes: int) -> Any:
     """Pointwise product of two symbols' values; matrices are multiplied as matrices."""
     if a.ndim == n_grid_axes or b.ndim == n_grid_axes:
         return a * b
@@ -136,12 +137,14 @@ def multiply(a: Array, b: Array, n_grid_axes: int) -> Array:
     return out
 
 
-def trace(a: Array) -> Array:
+@singledispatch
+def trace(a: Any) -> Any:
     """Trace over the matrix indices, shape (*x, *k)."""
     return np.einsum("ii...->...", a)
 
 
-def adjoint(a: Array) -> Array:
+@singledispatch
+def adjoint(a: Any) -> Any:
     """Hermitian conjugate at each point."""
     return np.conj(np.swapaxes(a, 0, 1))
 
@@ -189,11 +192,13 @@ def star_term(a: Symbol, b: Symbol, order: int) -> Array:
     docs/theory.md section 1.  Exact for band-limited symbols up to aliasing of the pointwise products.
     """
     grid = a.space.grid
-    total: Array | float = 0.0
-    for weight, left, right in poisson_contractions(grid, order):
-        total = total + weight * multiply(a.derivative(*left), b.derivative(*right), grid.n_axes)
-    if isinstance(total, float):  # no position axis and no field: nothing beyond order 0
-        total = np.zeros_like(multiply(a.values, b.values, grid.n_axes))
+    terms = [
+        weight * multiply(a.derivative(*left), b.derivative(*right), grid.n_axes)
+        for weight, left, right in poisson_contractions(grid, order)
+    ]
+    if not terms:  # no position axis and no field: nothing beyond order 0
+        return 0.0 * multiply(a.values, b.values, grid.n_axes)
+    total = sum(terms[1:], start=terms[0])
     return total * ((0.5j) ** order / factorial(order))
 
 

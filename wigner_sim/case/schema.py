@@ -152,6 +152,20 @@ class HamiltonianSection(Section):
     lattice_vectors: FreeList | None = key(
         None, "Rows are the Cartesian lattice vectors.", "a list of lists of numbers", "the identity"
     )
+    force: Expressions | None = key(
+        None,
+        "Uniform force F(t) on the electrons along each lattice vector (energy per lattice constant), beside "
+        "a periodic potential.",
+        "a list of numbers or expressions of t, one per momentum axis",
+        "none",
+    )
+    vector_potential: Expressions | None = key(
+        None,
+        "Periodic vector potential A(x, t) along each lattice vector, H(x, k + A(x, t), t): the part of a "
+        "magnetic field that varies in space.",
+        "a list of numbers or expressions of x and t, one per momentum axis",
+        "none",
+    )
     minimum_gap: Positive = key(
         0.05, "Smallest gap around the chosen bands that is accepted (energy).", "a number > 0"
     )

@@ -6,8 +6,9 @@ Source: docs/theory.md sections 4 and 5.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class EffectiveBand:
         Distance to the nearest other band.
     rate_curvature : array (a, *x, *k), optional
         ``Omega*_at`` through the order, for a driven Hamiltonian.
+    force : array (d,), optional
+        Uniform force, which moves k beside ``energy``.
     """
 
     space: SymbolSpace
@@ -48,6 +51,7 @@ class EffectiveBand:
     metric: FloatArray
     gap: FloatArray
     rate_curvature: FloatArray | None = None
+    force: FloatArray | None = None
 
     @cached_property
     def smearing(self) -> MetricSmearing:
@@ -70,7 +74,9 @@ class EffectiveBand:
         return np.sum(self.energy, axis=0)
 
 
-def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: float = 1e-6) -> EffectiveBand:
+def effective_band(
+    hamiltonian: Symbol, band: int, order: int, minimum_gap: float = 1e-6, scramble: int | None = None
+) -> EffectiveBand:
     r"""Effective band of a static matrix symbol through ``order``.
 
     .. math:: M h_f = \mathrm{tr}(\pi*H*\pi),\quad M = D + S + S^T,\quad h_w = h_f + S^T h_f
@@ -84,6 +90,8 @@ def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: floa
         0, 1 or 2.
     minimum_gap : float, energy
         Smallest distance to the other bands that is accepted.
+    scramble : int, optional
+        Seed of random eigenvector phases, see ``LocalBands.of``.
 
     Raises
     ------
@@ -94,50 +102,78 @@ def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: floa
     -----
     docs/theory.md section 4.  S is never inverted; M is inverted order by order.
     """
-    bands = _gapped_bands(hamiltonian, band, minimum_gap)
+    bands = _gapped_bands(hamiltonian, band, minimum_gap, scramble)
     pi = moyal_projector(hamiltonian, bands, range(band, band + 1), order)
     return _assemble(hamiltonian, bands, band, pi, [])
 
 
-def driven_effective_band(
-    matrix_at: Callable[[float], Symbol],
-    t: float,
-    delta: float,
-    band: int,
-    order: int,
-    minimum_gap: float = 1e-6,
-) -> EffectiveBand:
-    r"""Effective band of a time-dependent matrix symbol at time ``t``; d_t counts as one order.
-
-    The projector obeys ``[H, pi]_* = i d_t pi`` and the flow gains ``eps_an Omega*_nt``.  Time
-    derivatives are central differences of fourth order over ``delta``.
+@dataclass(frozen=True)
+class Drive:
+    """A Hamiltonian that is driven in time, or by a uniform force, or both.
 
     Parameters
     ----------
     matrix_at : callable t -> Symbol (n, n, *x, *k), energy
-    t, delta : float, time
-        ``delta`` short against every time scale of the drive.
-    band, order, minimum_gap
+    force_at : callable t -> array (d,), energy per lattice constant
+        Uniform force, not contained in the matrix.
+    difference_step : float, time
+        For central differences in time, short against every time scale; 0 if nothing depends on time.
+    """
+
+    matrix_at: Callable[[float], Symbol]
+    force_at: Callable[[float], FloatArray]
+    difference_step: float
+
+
+def driven_effective_band(
+    drive: Drive, t: float, band: int, order: int, minimum_gap: float = 1e-6, scramble: int | None = None
+) -> EffectiveBand:
+    r"""Effective band of a driven matrix symbol at time ``t``; d_t and the force count as one order each.
+
+    In the frame that moves with the force, ``p = k - int F dt``, the crystal is periodic and its symbol
+    depends on time; there the projector obeys ``[H, pi]_* = i D_t pi`` with ``D_t = d_t + F . d_k``, and the
+    flow gains ``eps_an Omega*_nt`` with t along D_t.  Back at fixed k the momentum moves with F.
+
+    Parameters
+    ----------
+    drive : Drive
+    t : float, time
+    band, order, minimum_gap, scramble
         As in :func:`effective_band`.
 
     Notes
     -----
-    docs/theory.md section 8.
+    docs/theory.md section 8.  Explicit time derivatives are central differences of fourth order.
     """
+    force = drive.force_at(t)
     if order == 0:
-        return effective_band(matrix_at(t), band, 0, minimum_gap)
+        return replace(effective_band(drive.matrix_at(t), band, 0, minimum_gap, scramble), force=force)
+    h = drive.difference_step
+    reach = 2 * order if h else 0  # differences reach two steps to either side for each order
+    symbols = {j: drive.matrix_at(t + j * h) for j in range(-reach, reach + 1)}
+    bands = {j: _gapped_bands(symbols[j], band, minimum_gap, scramble) for j in symbols}
     group = range(band, band + 1)
-    reach = 2 * order  # differences reach two steps to either side for each order
-    times = range(-reach, reach + 1)
-    symbols = {j: matrix_at(t + j * delta) for j in times}
-    bands = {j: _gapped_bands(symbols[j], band, minimum_gap) for j in times}
-    projectors = {j: bands[j].projector(group) for j in times}
-    rates = {j: [central_difference(projectors, j, delta)] for j in times if abs(j) <= reach - 2}
+    pi_0 = {j: bands[j].projector(group) for j in symbols}
+    inner = {j for j in symbols if abs(j) <= reach - 2} if h else {0}
+    rates = {j: [_convective_derivative(drive, t, pi_0, j, symbols[0].space)] for j in inner}
     if order == 2:
-        first = {j: moyal_projector(symbols[j], bands[j], group, 1, rates[j])[1].values for j in rates}
-        rates[0].append(central_difference(first, 0, delta))
+        pi_1 = {j: moyal_projector(symbols[j], bands[j], group, 1, rates[j])[1].values for j in inner}
+        rates[0].append(_convective_derivative(drive, t, pi_1, 0, symbols[0].space))
     pi = moyal_projector(symbols[0], bands[0], group, order, rates[0])
-    return _assemble(symbols[0], bands[0], band, pi, rates[0])
+    return replace(_assemble(symbols[0], bands[0], band, pi, rates[0]), force=force)
+
+
+def _convective_derivative(
+    drive: Drive, t: float, values: Mapping[int, Array], j: int, space: SymbolSpace
+) -> Array:
+    """``D_t = d_t + F . d_k`` at step ``j`` of values given at integer steps of time."""
+    h = drive.difference_step
+    rate = central_difference(values, j, h) if h else np.zeros_like(values[j])
+    symbol = space.symbol(values[j])
+    for i, force in enumerate(drive.force_at(t + j * h)):
+        if force:
+            rate = rate + force * symbol.derivative(space.grid.n_position_axes + i)
+    return rate
 
 
 def central_difference(values: Mapping[int, Array], j: int, delta: float) -> Array:
@@ -145,8 +181,8 @@ def central_difference(values: Mapping[int, Array], j: int, delta: float) -> Arr
     return (8 * (values[j + 1] - values[j - 1]) - (values[j + 2] - values[j - 2])) / (12 * delta)
 
 
-def _gapped_bands(hamiltonian: Symbol, band: int, minimum_gap: float) -> LocalBands:
-    bands = LocalBands.of(hamiltonian.values)
+def _gapped_bands(hamiltonian: Symbol, band: int, minimum_gap: float, scramble: int | None) -> LocalBands:
+    bands = LocalBands.of(hamiltonian.values, scramble)
     check_gap(hamiltonian.space.grid, bands.energies, range(band, band + 1), minimum_gap)
     return bands
 
@@ -166,7 +202,7 @@ def _assemble(
     return EffectiveBand(
         space=space,
         order=order,
-        energy=_dual_energy(hamiltonian, pi, density, smearing),
+        energy=dual_energy(hamiltonian, pi, density, smearing),
         density_of_states=np.sum(density, axis=0),
         curvature=[omega[:n_axes, :n_axes] for omega in curvature],
         metric=metric,
@@ -175,9 +211,9 @@ def _assemble(
     )
 
 
-def _dual_energy(
-    hamiltonian: Symbol, pi: Sequence[Symbol], density: Sequence[FloatArray], smearing: MetricSmearing
-) -> list[FloatArray]:
+def dual_energy(
+    hamiltonian: Symbol, pi: Sequence[Symbol], density: Sequence[Any], smearing: MetricSmearing
+) -> list[Any]:
     """``h_w`` by order from ``M h_f = tr(pi * H * pi)`` and ``h_w = h_f + S^T h_f``."""
     space = hamiltonian.space
     order = len(pi) - 1
@@ -193,7 +229,7 @@ def _dual_energy(
 
 
 def phase_space_velocity(effective: EffectiveBand) -> FloatArray:
-    r"""Flow velocity of w, :math:`V_a = \Pi_{ab}\,\partial_b h_w + \epsilon_{an}\Omega^*_{nt}`.
+    r"""Flow velocity of w, :math:`V_a = \Pi_{ab}\,\partial_b h_w + \epsilon_{an}\Omega^*_{nt}` and the force.
 
     Here :math:`\Pi = \epsilon + \epsilon\Omega^*\epsilon`.
 
@@ -223,4 +259,7 @@ def phase_space_velocity(effective: EffectiveBand) -> FloatArray:
                 velocity += (tensor * gradient[None]).sum(axis=1)
     if effective.rate_curvature is not None:
         velocity += np.einsum("an,n...->a...", eps, effective.rate_curvature)
+    if effective.force is not None:
+        for i, force in enumerate(effective.force):
+            velocity[space.grid.n_position_axes + i] += force
     return velocity

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from wigner_sim import fourier
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming, Term
+from wigner_sim.kinetics.velocity import DenseVelocity, Velocity
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace, poisson_contractions
 
 #: Filters of the Fourier modes of d_t w that a case can name.
@@ -86,20 +88,47 @@ class KineticEquation:
         return sum(term.spectral_radius(t) for term in self.flows)
 
 
-def unsplit_equation(effective: EffectiveBand, options: EquationOptions) -> KineticEquation:
-    """The whole right-hand side as one flow in flux form (any Hamiltonian)."""
-    space = effective.space
-    third = moyal_coefficients(space, effective.energy[0]) if options.third_derivative else {}
-    return KineticEquation([_phase_space_flow(effective, phase_space_velocity(effective), third, options)])
+class BandCoefficients(Protocol):
+    """What an equation needs of a band beside its velocity."""
+
+    @property
+    def space(self) -> SymbolSpace: ...  # noqa: D102
+
+    @property
+    def energy(self) -> list[FloatArray]: ...  # noqa: D102
+
+    @property
+    def force(self) -> FloatArray | None: ...  # noqa: D102
 
 
-def split_equation(
-    effective: EffectiveBand, options: EquationOptions, always_rest: bool = False
+def unsplit_equation(
+    effective: BandCoefficients, options: EquationOptions, velocity: Velocity | None = None
 ) -> KineticEquation:
-    """The equation as streaming under <h>_x, acceleration under <h>_k, and the rest.
+    """The whole right-hand side as one flow in flux form (any Hamiltonian).
 
     Parameters
     ----------
+    velocity : Velocity, optional
+        That of the band, if known in a better form than stored arrays.
+    """
+    space = effective.space
+    third = moyal_coefficients(space, effective.energy[0]) if options.third_derivative else {}
+    velocity = velocity or _own_velocity(effective)
+    return KineticEquation([_phase_space_flow(space, velocity, third, options)])
+
+
+def split_equation(
+    effective: BandCoefficients,
+    options: EquationOptions,
+    remainder: Velocity | None = None,
+    always_rest: bool = False,
+) -> KineticEquation:
+    """The equation as streaming under <h>_x, acceleration under <h>_k and the force, and the rest.
+
+    Parameters
+    ----------
+    remainder : Velocity, optional
+        What the two exact flows leave of the velocity, if known already.
     always_rest : bool
         Keep the third term even where it vanishes (driven equations need a fixed number of terms).
 
@@ -111,22 +140,53 @@ def split_equation(
     grid = space.grid
     s = grid.n_position_axes
     h = np.broadcast_to(effective.energy[0], grid.shape)
-    band_energy = h.mean(axis=grid.position_axes, keepdims=True) if s else h
-    potential = h.mean(axis=grid.momentum_axes, keepdims=True) - h.mean()
-    velocity = phase_space_velocity(effective)
-    speed = np.abs(velocity).max()
+    band_energy, potential = mean_energies(effective)
+    remainder = remainder or exact_flow_remainder(effective, _own_velocity(effective).values)
+    third = _third_derivative_of_rest(space, h, band_energy, potential) if options.third_derivative else {}
+    n_orders: int | None = 2 if options.third_derivative else 1
+    if options.moyal_series == "all_orders" and options.third_derivative:
+        n_orders = None
+    terms: list[Term] = []
+    if s:
+        terms = [
+            Streaming(space, band_energy, n_orders),
+            Acceleration(space, potential, n_orders, effective.force),
+        ]
+    elif effective.force is not None:
+        terms = [Acceleration(space, potential, 1, effective.force)]
+    rest = _phase_space_flow(space, remainder, third, options)
+    if always_rest or not terms or not rest.vanishes:
+        terms.append(rest)
+    return KineticEquation(terms)
+
+
+def _own_velocity(effective: BandCoefficients) -> DenseVelocity:
+    if not isinstance(effective, EffectiveBand):
+        raise TypeError("only an effective band knows its velocity: give it beside other coefficients")
+    return DenseVelocity(phase_space_velocity(effective))
+
+
+def mean_energies(effective: BandCoefficients) -> tuple[FloatArray, FloatArray]:
+    """``<h>_x`` (1.., *k) and ``<h>_k`` (*x, 1..) less its mean: what is flowed exactly."""
+    grid = effective.space.grid
+    h = np.broadcast_to(effective.energy[0], grid.shape)
+    band_energy = h.mean(axis=grid.position_axes, keepdims=True) if grid.n_x else h
+    return band_energy, h.mean(axis=grid.momentum_axes, keepdims=True) - h.mean()
+
+
+def exact_flow_remainder(effective: BandCoefficients, velocity: FloatArray) -> Velocity:
+    """Velocity less ``d<h>_x/dk`` in x, ``-d<h>_k/dx`` and the force in k (overwrites ``velocity``)."""
+    space = effective.space
+    s = space.grid.n_position_axes
+    band_energy, potential = mean_energies(effective)
+    scale = np.abs(velocity).max()
     for i in range(s):
         velocity[i] -= space.symbol(band_energy).derivative(s + i)
         velocity[s + i] += space.symbol(potential).derivative(i)
-    third = _third_derivative_of_rest(space, h, band_energy, potential) if options.third_derivative else {}
-    terms: list[Term] = []
-    if s:
-        all_orders = options.moyal_series == "all_orders"
-        n_orders = (None if all_orders else 2) if options.third_derivative else 1
-        terms = [Streaming(space, band_energy, n_orders), Acceleration(space, potential, n_orders)]
-    if always_rest or not terms or third or np.abs(velocity).max() > 1e-13 * speed:
-        terms.append(_phase_space_flow(effective, velocity, third, options))
-    return KineticEquation(terms)
+    if effective.force is not None:
+        velocity[s:] -= effective.force.reshape(-1, *(1,) * space.grid.n_axes)
+    velocity[np.abs(velocity).max(axis=tuple(range(1, velocity.ndim))) < 1e-13 * scale] = 0.0
+    return DenseVelocity(velocity)
 
 
 def _third_derivative_of_rest(
@@ -142,10 +202,10 @@ def _third_derivative_of_rest(
 
 
 def _phase_space_flow(
-    effective: EffectiveBand,
-    velocity: FloatArray,
+    space: SymbolSpace,
+    velocity: Velocity,
     third: dict[tuple[int, MultiIndex], FloatArray],
     options: EquationOptions,
 ) -> PhaseSpaceFlow:
-    kept = dealiasing_factor(effective.space, options.dealias)
-    return PhaseSpaceFlow(effective.space, velocity, third, kept, options.moyal_filter == "bounded")
+    kept = dealiasing_factor(space, options.dealias)
+    return PhaseSpaceFlow(space, velocity, third, kept, options.moyal_filter == "bounded")

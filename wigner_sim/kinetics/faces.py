@@ -13,9 +13,8 @@ Source: docs/theory.md section 4; f is the band density of Park et al., arXiv:25
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,28 +38,35 @@ class MetricSmearing:
         self.space = space
         self.smearing_tensor = np.einsum("ab,bl...,sl->as...", eps, metric, eps)
 
-    def apply(self, u: FloatArray) -> FloatArray:
+    def apply(self, u: Any) -> Any:
         """``S u = (1/2) d_a d_s (G_as u)``."""
-        return self._sum(lambda a, s: self.space.symbol(self.smearing_tensor[a, s] * u).derivative(a, s))
+        terms = [
+            factor * self.space.symbol(tensor * u).derivative(a, s)
+            for a, s, factor, tensor in self._components
+        ]
+        return sum(terms[1:], start=terms[0]) if terms else 0.0 * u
 
-    def apply_transpose(self, u: FloatArray) -> FloatArray:
+    def apply_transpose(self, u: Any) -> Any:
         """``S^T u = (1/2) G_as d_a d_s u``."""
         symbol = self.space.symbol(u)
-        return self._sum(lambda a, s: self.smearing_tensor[a, s] * symbol.derivative(a, s))
+        terms = [factor * tensor * symbol.derivative(a, s) for a, s, factor, tensor in self._components]
+        return sum(terms[1:], start=terms[0]) if terms else 0.0 * u
+
+    @cached_property
+    def _components(self) -> list[tuple[int, int, float, FloatArray]]:
+        """Non-zero (a, s, weight, G_as) with a <= s; a mixed pair counts twice."""
+        n = self.space.grid.n_axes
+        return [
+            (a, s, 0.5 if a == s else 1.0, self.smearing_tensor[a, s])
+            for a in range(n)
+            for s in range(a, n)
+            if self.smearing_tensor[a, s].any()
+        ]
 
     @cached_property
     def of_one(self) -> FloatArray:
         """``S 1 = (1/2) d_a d_s G_as``, what the metric takes from the density of states."""
-        return self.apply(np.ones(self.space.grid.shape))
-
-    def _sum(self, term: Callable[[int, int], FloatArray]) -> FloatArray:
-        n = self.space.grid.n_axes
-        total = np.zeros(self.space.grid.shape)
-        for a in range(n):
-            for s in range(a, n):
-                if self.smearing_tensor[a, s].any():
-                    total += (0.5 if s == a else 1.0) * term(a, s)
-        return total
+        return self.apply(np.ones((1,) * self.space.grid.n_axes))
 
 
 class Faces:

@@ -46,6 +46,11 @@ class EquationOptions:
     minimum_gap : float, energy
     difference_step : float, time
         For time derivatives of a driven Hamiltonian; short against the drive.
+    refresh_interval, refresh_tolerance : float
+        Longest interval of time on which the coefficients of a driven general H(x, k, t) are interpolated,
+        and the accuracy asked for, see ``time_table``.
+    scramble : int, optional
+        Seed of random eigenvector phases, for the gauge certificate.
     """
 
     order: int = 2
@@ -56,6 +61,9 @@ class EquationOptions:
     moyal_series: Literal["third_derivative", "all_orders"] = "third_derivative"
     minimum_gap: float = 1e-6
     difference_step: float = 1e-3
+    refresh_interval: float = 1.0
+    refresh_tolerance: float = 1e-6
+    scramble: int | None = None
 
     @property
     def third_derivative(self) -> bool:

@@ -12,9 +12,10 @@ import numpy as np
 from wigner_sim.geometry import band_normalized_metric, berry_curvature, quantum_metric
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand
+from wigner_sim.kinetics.external_field import ExternalField
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands
-from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
+from wigner_sim.symbols import Array, FloatArray, SymbolSpace
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,12 @@ class MomentumGeometry:
 
 
 def momentum_geometry(
-    bloch: Array, n_k: tuple[int, ...], orbital_positions: FloatArray, band: int, minimum_gap: float
+    bloch: Array,
+    n_k: tuple[int, ...],
+    orbital_positions: FloatArray,
+    band: int,
+    minimum_gap: float,
+    scramble: int | None = None,
 ) -> MomentumGeometry:
     """Geometry of one band from its (k-periodic) Bloch matrix ``(n, n, *k)``.
 
@@ -48,7 +54,7 @@ def momentum_geometry(
     """
     space = SymbolSpace(PhaseSpaceGrid((), n_k, ()), orbital_positions)
     hamiltonian = space.symbol(bloch)
-    bands, group = LocalBands.of(bloch), range(band, band + 1)
+    bands, group = LocalBands.of(bloch, scramble), range(band, band + 1)
     check_gap(space.grid, bands.energies, group, minimum_gap)
     p = space.symbol(bands.projector(group))
     return MomentumGeometry(
@@ -61,96 +67,105 @@ def momentum_geometry(
 
 
 def separable_effective_band(
-    space: SymbolSpace,
-    geometry: MomentumGeometry,
-    potential: FloatArray,
-    order: int,
-    terms: GeometricTerms,
-    potential_rate: FloatArray | None = None,
+    space: SymbolSpace, geometry: MomentumGeometry, field: ExternalField, order: int, terms: GeometricTerms
 ) -> EffectiveBand:
-    r"""Effective band of ``H0(k) + U(x, t)`` at one time.
+    r"""Effective band of ``H0(k) + U(x, t) - F(t).x`` at one time.
+
+    With ``W = U - F.x`` in every gradient,
 
     .. math::
-        h_w &= E + U + \tfrac12 g_{ij}\partial_i\partial_j U + \tfrac12 T_{ij}\partial_iU\,\partial_jU,
-        \qquad a_j = T_{jl}\,\partial_l U,
+        h_w &= E + U + \tfrac12 g_{ij}\partial_i\partial_j W + \tfrac12 T_{ij}\partial_iW\,\partial_jW,
+        \qquad a_j = T_{jl}\,\partial_l W,
 
         \Omega_{k_ik_j} &= \Omega^0_{ij} + \partial_{k_i}a_j - \partial_{k_j}a_i,\quad
-        \Omega_{x_ik_j} = \partial_{x_i}a_j,\quad \Omega_{tk_j} = \partial_t a_j
+        \Omega_{x_ik_j} = \partial_{x_i}a_j,\quad \Omega_{tk_j} = \partial_t a_j,
+
+    and the force enters the flow as ``D_t = d_t + F.d_k`` does (see ``driven_effective_band``).
 
     Parameters
     ----------
     space : SymbolSpace
         Of the full grid, without magnetic field.
     geometry : MomentumGeometry
-    potential : array (*x), energy
+    field : ExternalField
     order : int
     terms : GeometricTerms
-    potential_rate : array (*x), optional
-        dU/dt, for a driven potential.
     """
     grid = space.grid
     s, n_axes = grid.n_position_axes, grid.n_axes
-    u = space.symbol(potential.reshape(*grid.n_x, *(1,) * grid.n_momentum_axes))
     on_grid = (1,) * s + grid.n_k
     energy, gap = geometry.energy.reshape(on_grid), geometry.gap.reshape(on_grid)
-    tensors = {name: getattr(geometry, name).reshape(*getattr(geometry, name).shape[:2], *on_grid)
-               for name in ("curvature", "metric", "normalized_metric")}  # fmt: skip
-    h = [np.broadcast_to(energy + u.values, grid.shape)]
+    u = field.potential.reshape(*grid.n_x, *(1,) * grid.n_momentum_axes)
+    h = [np.broadcast_to(energy + u, grid.shape)]
     curvature: list[FloatArray] = []
     density = np.ones(grid.shape)
     metric = np.zeros((n_axes, n_axes, *(1,) * n_axes))
-    rate: FloatArray | None = None
     if order >= 1:
         h.append(np.zeros(grid.shape))  # the orbital moment needs a magnetic field
         curvature.append(np.zeros((n_axes, n_axes, *grid.shape)))
         if terms.berry:
-            curvature[0][s:, s:] = tensors["curvature"]
+            curvature[0][s:, s:] = geometry.curvature.reshape(*geometry.curvature.shape[:2], *on_grid)
     if order >= 2:
         h.append(np.zeros(grid.shape))
         curvature.append(np.zeros((n_axes, n_axes, *grid.shape)))
         if terms.metric:
             metric = np.zeros((n_axes, n_axes, *on_grid))
-            metric[s:, s:] = tensors["metric"]
+            metric[s:, s:] = geometry.metric.reshape(*geometry.metric.shape[:2], *on_grid)
+            potential = space.symbol(u)
             for i in range(s):
                 for j in range(s):
-                    h[2] += 0.5 * tensors["metric"][i, j] * u.derivative(i, j)
+                    h[2] += 0.5 * metric[s + i, s + j] * potential.derivative(i, j)
         if terms.band_normalized_metric:
-            _add_band_normalized_metric(space, tensors["normalized_metric"], u, h[2], curvature[1])
+            t_metric = geometry.normalized_metric.reshape(*geometry.normalized_metric.shape[:2], *on_grid)
+            _add_band_normalized_metric(space, t_metric, field, h[2], curvature[1])
             for i in range(s):
-                density -= curvature[1][s + i, i]
-            if potential_rate is not None:
-                rate = _rate_curvature(space, tensors["normalized_metric"], potential_rate)
-    return EffectiveBand(space, order, h, density, curvature, metric, np.broadcast_to(gap, grid.shape), rate)
+                density += curvature[1][i, s + i]
+    rate = np.sum([np.einsum("j,nj...->n...", field.force, c[:, s:]) for c in curvature], axis=0)
+    if order >= 2 and terms.band_normalized_metric and field.potential_rate is not None:
+        rate += _rate_curvature(space, t_metric, field)
+    return EffectiveBand(
+        space=space,
+        order=order,
+        energy=h,
+        density_of_states=density,
+        curvature=curvature,
+        metric=metric,
+        gap=np.broadcast_to(gap, grid.shape),
+        rate_curvature=rate if order and (field.force.any() or field.potential_rate is not None) else None,
+        force=field.force,
+    )
 
 
 def _add_band_normalized_metric(
-    space: SymbolSpace, t_metric: FloatArray, u: Symbol, h_2: FloatArray, curvature: FloatArray
+    space: SymbolSpace, t_metric: FloatArray, field: ExternalField, h_2: FloatArray, curvature: FloatArray
 ) -> None:
-    """Add the terms of ``a_j = T_jl d_l U`` to the second-order energy and curvature, in place."""
+    """Add the terms of ``a_j = T_jl d_l W`` to the second-order energy and curvature, in place."""
     s, d = space.grid.n_position_axes, space.grid.n_momentum_axes
-    for i in range(s):
-        for j in range(s):
-            h_2 += 0.5 * t_metric[i, j] * u.derivative(i) * u.derivative(j)
+    gradient = field.gradient(space)
+    for i in range(d):
+        for j in range(d):
+            h_2 += 0.5 * t_metric[i, j] * gradient[i] * gradient[j]
     for j in range(d):
-        for m in range(s):
+        for m in range(d):
+            slope = space.symbol(gradient[m])
             for i in range(s):
-                mixed = t_metric[j, m] * u.derivative(i, m)
+                mixed = t_metric[j, m] * slope.derivative(i)
                 curvature[i, s + j] += mixed
                 curvature[s + j, i] -= mixed
             t_jm = space.symbol(t_metric[j, m])
             for i in range(d):
-                momentum = t_jm.derivative(s + i) * u.derivative(m)
+                momentum = t_jm.derivative(s + i) * gradient[m]
                 curvature[s + i, s + j] += momentum
                 curvature[s + j, s + i] -= momentum
 
 
-def _rate_curvature(space: SymbolSpace, t_metric: FloatArray, potential_rate: FloatArray) -> FloatArray:
-    """``Omega_{k_j t} = -T_jl d_l dU/dt``; the position components vanish."""
+def _rate_curvature(space: SymbolSpace, t_metric: FloatArray, field: ExternalField) -> FloatArray:
+    """``Omega_{k_j t} = -T_jl d_l dW/dt``; the position components vanish."""
     grid = space.grid
-    s = grid.n_position_axes
-    rate = space.symbol(potential_rate.reshape(*grid.n_x, *(1,) * grid.n_momentum_axes))
+    s, d = grid.n_position_axes, grid.n_momentum_axes
+    gradient_rate = [field.derivative(space, (m, 2 * d)) for m in range(d)]
     omega = np.zeros((grid.n_axes, *grid.shape))
-    for j in range(grid.n_momentum_axes):
-        for m in range(s):
-            omega[s + j] -= t_metric[j, m] * rate.derivative(m)
+    for j in range(d):
+        for m in range(d):
+            omega[s + j] -= t_metric[j, m] * gradient_rate[m]
     return omega

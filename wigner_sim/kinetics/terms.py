@@ -18,6 +18,7 @@ import numpy as np
 
 from wigner_sim import fourier
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.velocity import Velocity
 from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
@@ -75,19 +76,23 @@ def _shifted_difference(
     Mode by mode it is ``2 i sin(m . p / 2)``; ``n_orders`` keeps that many odd powers (1: first derivative,
     2: third too), ``None`` all of them.  The last partner axis is halved, as a real transform wants it.
     """
-    grid = space.grid
     theta: FloatArray = np.zeros(())
     for a, b in zip(own, partner, strict=False):
-        p = space.axis_wavenumbers[b]
-        if b == partner[-1]:
-            p = np.moveaxis(np.moveaxis(p, b, -1)[..., : grid.shape[b] // 2 + 1], -1, b)
-        theta = theta + 0.5 * space.axis_wavenumbers[a] * p
+        theta = theta + 0.5 * space.axis_wavenumbers[a] * _halved(space, b, partner[-1])
     if n_orders is None:
         odd = np.sin(theta)
     else:
         odd = sum((-1) ** j * theta ** (2 * j + 1) / factorial(2 * j + 1) for j in range(n_orders))
     axes = tuple(own)
     return fourier.ifftn(2j * odd * fourier.fftn(values, axes), axes).real
+
+
+def _halved(space: SymbolSpace, axis: int, last: int) -> FloatArray:
+    """Wavenumbers of an axis in the layout of a real transform, whose last axis is halved."""
+    q = space.axis_wavenumbers[axis]
+    if axis != last:
+        return q
+    return np.moveaxis(np.moveaxis(q, axis, -1)[..., : space.grid.shape[axis] // 2 + 1], -1, axis)
 
 
 class Streaming(_MixedPhase):
@@ -112,7 +117,11 @@ class Streaming(_MixedPhase):
 
 
 class Acceleration(_MixedPhase):
-    r"""Motion in k under U(x): :math:`\partial_t w = +i[U(x+s/2)-U(x-s/2)]\,w` in (x, s), s dual to k.
+    r"""Motion in k under U(x) and a uniform force.
+
+    With s dual to k,
+
+    .. math:: \partial_t w = i[U(x+s/2)-U(x-s/2) - F\cdot s]\,w .
 
     Parameters
     ----------
@@ -120,12 +129,23 @@ class Acceleration(_MixedPhase):
     potential : array (*x, 1..), energy
     n_orders : int or None
         As in :class:`Streaming`.
+    force : array (d,), optional
     """
 
-    def __init__(self, space: SymbolSpace, potential: FloatArray, n_orders: int | None):
-        s = space.grid.n_position_axes
-        symbol = _shifted_difference(space, potential, range(s), range(s, 2 * s), n_orders)
-        super().__init__(space.grid, tuple(range(s, 2 * s)), -symbol)
+    def __init__(
+        self, space: SymbolSpace, potential: FloatArray, n_orders: int | None, force: FloatArray | None = None
+    ):
+        grid = space.grid
+        s = grid.n_position_axes
+        n_moved = grid.n_momentum_axes if force is not None and np.any(force[s:]) else s
+        axes = range(s, s + n_moved)
+        symbol = np.zeros((1,) * grid.n_axes)
+        if s:
+            symbol = symbol - _shifted_difference(space, potential, range(s), axes, n_orders)
+        for axis in axes:
+            if force is not None:
+                symbol = symbol + force[axis - s] * _halved(space, axis, axes[-1])
+        super().__init__(grid, tuple(axes), symbol)
 
 
 class PhaseSpaceFlow:
@@ -134,7 +154,7 @@ class PhaseSpaceFlow:
     Parameters
     ----------
     space : SymbolSpace
-    velocity : array (a, *x, *k)
+    velocity : Velocity
         V.
     third_derivative : dict (b, (d, f)) -> array (*x, *k)
         Coefficients M of the Moyal term, see ``equation.moyal_coefficients``.
@@ -157,7 +177,7 @@ class PhaseSpaceFlow:
     def __init__(
         self,
         space: SymbolSpace,
-        velocity: FloatArray,
+        velocity: Velocity,
         third_derivative: dict[tuple[int, MultiIndex], FloatArray],
         kept: FloatArray | None = None,
         bounded: bool = False,
@@ -171,10 +191,20 @@ class PhaseSpaceFlow:
         self._wavenumbers = [*space.axis_wavenumbers[:-1], space.axis_wavenumbers[-1][..., :half]]
         self._kept_third = 1.0 / (1.0 + self._rate_ratio()) if bounded and third_derivative else None
 
+    @property
+    def vanishes(self) -> bool:
+        """Whether nothing is left in it."""
+        return not self.third_derivative and self._fastest.max() == 0.0
+
+    @cached_property
+    def _fastest(self) -> FloatArray:
+        """Largest speed along each axis."""
+        components = [self.velocity.component(axis) for axis in range(self._grid.n_axes)]
+        return np.array([0.0 if v is None else float(np.abs(v).max()) for v in components])
+
     def _first_rate(self) -> FloatArray:
         """Largest rate of the first-derivative terms for each Fourier mode."""
-        rates = (np.abs(v).max() * np.abs(q) for v, q in zip(self.velocity, self._wavenumbers, strict=True))
-        return np.asarray(sum(rates))
+        return np.asarray(sum(v * np.abs(q) for v, q in zip(self._fastest, self._wavenumbers, strict=True)))
 
     def _third_rate(self) -> FloatArray:
         """Largest rate of the third-derivative term for each Fourier mode."""
@@ -201,14 +231,23 @@ class PhaseSpaceFlow:
                 second[d, f] = fourier.irfftn(-q[d] * q[f] * w_hat, self._grid.shape, self._axes)
         total: Array = np.zeros(())
         for b in range(self._grid.n_axes):
-            flux = self.velocity[b] * w
-            for (axis, pair), coefficient in self.third_derivative.items():
-                if axis == b:
-                    flux += coefficient * second[pair]
-            total = total - 1j * q[b] * fourier.rfftn(flux, self._axes)
+            flux = self._flux(b, w, second)
+            if flux is not None:
+                total = total - 1j * q[b] * fourier.rfftn(flux, self._axes)
+        if total.ndim == 0:
+            return np.zeros_like(w)
         if self._kept is not None:
             total = total * self._kept
         return fourier.irfftn(total, self._grid.shape, self._axes)
+
+    def _flux(self, b: int, w: FloatArray, second: dict[MultiIndex, FloatArray]) -> FloatArray | None:
+        """Flux ``J_b``, or None where nothing flows."""
+        velocity = self.velocity.component(b)
+        flux = None if velocity is None else velocity * w
+        for (axis, pair), coefficient in self.third_derivative.items():
+            if axis == b:
+                flux = coefficient * second[pair] if flux is None else flux + coefficient * second[pair]
+        return flux
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """RK4 in equal substeps of at most half the stability limit."""

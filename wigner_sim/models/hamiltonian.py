@@ -18,6 +18,8 @@ MatrixFunction = Callable[[FloatArray, FloatArray, float], ComplexArray]
 BlochFunction = Callable[[FloatArray], ComplexArray]
 #: (x, t) -> (...)
 PotentialFunction = Callable[[FloatArray, float], FloatArray]
+#: t -> (d,)
+ForceFunction = Callable[[float], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Hamiltonian:
     time_dependent : bool
     bloch, potential : callables, optional
         The two parts of a separable Hamiltonian, ``H0(k)`` and ``U(x, t)`` times the identity.
+    force : callable t -> array (d,), energy per lattice constant, optional
+        Uniform force ``F_i = -dU/dx_i`` on the electrons along each lattice vector, beside ``matrix`` (whose
+        potential must be periodic).
+    force_varies : bool
+        Whether the force depends on time.
     name : str
     parameters : dict
         For the record.
@@ -53,6 +60,8 @@ class Hamiltonian:
     time_dependent: bool = False
     bloch: BlochFunction | None = None
     potential: PotentialFunction | None = None
+    force: ForceFunction | None = None
+    force_varies: bool = False
     name: str = "hamiltonian"
     parameters: dict[str, Any] = field(default_factory=dict)
 
@@ -63,15 +72,21 @@ class Hamiltonian:
             object.__setattr__(self, "lattice_vectors", np.eye(self.n_dimensions))
 
     @property
+    def driven(self) -> bool:
+        """Whether anything in it depends on time."""
+        return self.time_dependent or self.force_varies
+
+    @property
     def separable(self) -> bool:
         """Whether H = H0(k) + U(x, t) times the identity, by construction."""
         return self.bloch is not None
 
     def dilated(self, dilation: float) -> Hamiltonian:
         """``H(x/dilation, k, t/dilation)``: same local crystal, gradients weaker by ``dilation``."""
-        matrix, potential = self.matrix, self.potential
+        matrix, potential, force = self.matrix, self.potential, self.force
         return replace(
             self,
+            force=None if force is None else lambda t: force(t / dilation) / dilation,
             matrix=lambda x, k, t: matrix(np.asarray(x) / dilation, k, t / dilation),
             potential=None
             if potential is None

@@ -1,0 +1,68 @@
+"""Phase-space velocity fields: stored on the grid, or as short sums of products made when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.symbols import FloatArray
+
+
+class Velocity(Protocol):
+    """A vector field on phase space."""
+
+    def component(self, axis: int) -> FloatArray | None:
+        """Values along one axis, shape (*x, *k) or broadcastable to it; None where it vanishes."""
+        ...
+
+
+@dataclass(frozen=True)
+class DenseVelocity:
+    """Stored values, shape (a, *x, *k)."""
+
+    values: FloatArray
+
+    def component(self, axis: int) -> FloatArray | None:
+        """One component."""
+        return self.values[axis]
+
+
+class ProductVelocity:
+    """Sum over terms of (function of x) times (function of k), never stored over phase space.
+
+    Parameters
+    ----------
+    grid : PhaseSpaceGrid
+    factors : sequence over axes of (array (terms, *x), array (terms, *k))
+    """
+
+    def __init__(self, grid: PhaseSpaceGrid, factors: Sequence[tuple[FloatArray, FloatArray]]):
+        self._grid = grid
+        self._factors = [
+            (np.ascontiguousarray(x.reshape(len(x), -1).T), np.ascontiguousarray(k.reshape(len(k), -1)))
+            for x, k in factors
+        ]
+
+    @property
+    def n_terms(self) -> list[int]:
+        """Number of products in each component."""
+        return [len(k) for _, k in self._factors]
+
+    def component(self, axis: int) -> FloatArray | None:
+        """One component, made by one matrix product."""
+        x, k = self._factors[axis]
+        return (x @ k).reshape(self._grid.shape) if len(k) else None
+
+
+def stacked(velocity: Velocity, grid: PhaseSpaceGrid) -> FloatArray:
+    """All components as one array (a, *x, *k)."""
+    result = np.zeros((grid.n_axes, *grid.shape))
+    for axis in range(grid.n_axes):
+        component = velocity.component(axis)
+        if component is not None:
+            result[axis] = component
+    return result

@@ -1,0 +1,45 @@
+r"""Exact Liouville-von Neumann reference ``i d_t rho = [H, rho]`` on a small lattice (dense matrices).
+
+The Weyl symbol H(x, k, t) becomes an operator on a ring or torus of sites; band projectors, states and
+the evolution are plain linear algebra there, and only the results go back to phase space.  Nothing of the
+gradient expansion is used, so a sign error in it cannot cancel (``docs/theory.md``, sections 2, 3, 8, 11).
+
+:func:`exact_system` is the way in: it takes any grid, with a magnetic field or not.  If position axes are
+missing, as in f(x; kx, ky), every canonical momentum along them is a problem of its own (a *fibre*).
+
+Cost: 2,000 states take 0.7 GB and, on two cores, half a minute for a spectral projector, two for a purified
+one and a few seconds per output time; memory goes as the square and time as the cube of the number of states,
+and both are proportional to the number of fibres.  Chains with 64 fibres, two orbitals, on one core:
+
+======  ===========  =========  ===============
+sites   projectors   per time   memory
+======  ===========  =========  ===============
+80      2 s          0.3 s      0.3 GB
+200     12 s         1.5 s      1.2 GB
+400     104 s        16 s       4 GB
+======  ===========  =========  ===============
+"""
+
+from wigner_sim.liouville.evolution import TimeDependentOperator, evolve_driven, evolve_static
+from wigner_sim.liouville.operators import MAXIMUM_STATES, quantize_hamiltonian
+from wigner_sim.liouville.projectors import BandProjector, band_projector
+from wigner_sim.liouville.snapshots import LiouvilleSnapshot, observe_state
+from wigner_sim.liouville.states import state_from_symbol, thermal_state
+from wigner_sim.liouville.system import ExactSystem, exact_system, run_liouville
+
+__all__ = [
+    "MAXIMUM_STATES",
+    "BandProjector",
+    "ExactSystem",
+    "LiouvilleSnapshot",
+    "TimeDependentOperator",
+    "band_projector",
+    "evolve_driven",
+    "evolve_static",
+    "exact_system",
+    "observe_state",
+    "quantize_hamiltonian",
+    "run_liouville",
+    "state_from_symbol",
+    "thermal_state",
+]

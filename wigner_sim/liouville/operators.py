@@ -1,0 +1,75 @@
+"""Operators of a Hamiltonian on the sites of a ring or torus (dense matrices)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wigner_sim.errors import CaseError
+from wigner_sim.models.hamiltonian import Hamiltonian
+from wigner_sim.weyl import site_numbers, symbol_to_operator
+
+ComplexArray = NDArray[np.complex128]
+
+#: Largest number of states of a dense run.
+MAXIMUM_STATES = 4000
+
+
+def quantize_hamiltonian(
+    hamiltonian: Hamiltonian,
+    n_sites: int | Sequence[int],
+    t: float = 0.0,
+    cell_flux: ArrayLike | None = None,
+    canonical_momentum: Sequence[float] = (),
+) -> ComplexArray:
+    """Operator of ``H(x, k, t)`` on a ring or torus, shape (sites * n, sites * n), site-major, Hermitian.
+
+    Parameters
+    ----------
+    hamiltonian : Hamiltonian
+    n_sites : int or tuple of int, length s
+    t : float
+    cell_flux : array (d, d), optional
+        Magnetic flux per cell; a whole number of quanta on the torus.
+    canonical_momentum : sequence of float, length d - s
+        Label of the fibre if there are fewer position than momentum axes.
+
+    Raises
+    ------
+    CaseError
+        If there are more than ``MAXIMUM_STATES`` states, or the symbol is not Hermitian.
+    """
+    tau = hamiltonian.orbital_positions
+    sites = site_numbers(n_sites, tau, len(canonical_momentum))
+    refuse_large(prod(sites) * hamiltonian.n_orbitals)
+    operator = symbol_to_operator(
+        lambda x, k: hamiltonian.matrix(x, k, t),
+        sites,
+        tau,
+        cell_flux=cell_flux,
+        canonical_momentum=canonical_momentum,
+    )
+    defect = np.abs(operator - operator.conj().T).max()
+    if not defect <= 1e-10 * np.abs(operator).max():
+        raise CaseError(
+            f"the Hamiltonian {hamiltonian.name!r} is not Hermitian at t = {t:g}: "
+            f"its elements differ by {defect:.1e}"
+        )
+    return (operator + operator.conj().T) / 2
+
+
+def hermitian_part(matrix: ComplexArray) -> ComplexArray:
+    """Remove the anti-Hermitian rounding error."""
+    return (matrix + matrix.conj().T) / 2
+
+
+def refuse_large(n_states: int) -> None:
+    """CaseError if a dense matrix of this many states would be too large."""
+    if n_states > MAXIMUM_STATES:
+        raise CaseError(
+            f"the dense Liouville-von Neumann reference would need {n_states} states, more than "
+            f"{MAXIMUM_STATES}: use fewer sites, or the full matrix Moyal equation"
+        )
