@@ -146,7 +146,7 @@ def test_a_run_says_what_it_does_on_stderr(case, capsys):
 
 
 def test_warnings_are_sentences_too(case, capsys):
-    assert main(["check", str(case), "--set", "hamiltonian.potential=0.01*abs(x - 4)"]) == 0
+    assert main(["check", str(case), "--set", "hamiltonian.potential=0.04*abs(x - 4)"]) == 0
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if "kink" in line]
     assert warning.startswith("model 'two_band_texture' with its potential")
 

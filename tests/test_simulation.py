@@ -28,7 +28,7 @@ from tiny_cases import (
 from wigner_sim import simulation
 from wigner_sim.case import load_case
 from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
-from wigner_sim.kinetics import effective_band
+from wigner_sim.kinetics import band_sources
 from wigner_sim.propagator import Propagator
 from wigner_sim.reports import info
 from wigner_sim.runs import open_run
@@ -267,13 +267,13 @@ def test_particle_number_is_conserved_to_rounding(stepper, adaptive, tmp_path):
 
 def test_bands_of_a_static_hamiltonian_are_computed_once(tmp_path, monkeypatch):
     calls = []
-    original = effective_band.moyal_projector
+    original = band_sources.effective_band
 
     def counted(*arguments):
         calls.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(effective_band, "moyal_projector", counted)
+    monkeypatch.setattr(band_sources, "effective_band", counted)
     run(make_case(tmp_path, bands__select=[0, 1], time__step=0.05))
     assert len(calls) == 2
 
@@ -315,7 +315,7 @@ def test_a_state_that_blows_up_stops_the_run_and_spares_the_checkpoints(tmp_path
 
     monkeypatch.setattr(Propagator, "advance", exploding)
     case = make_case(tmp_path, output__scalars_every="never", output__checkpoint_every={"steps": 1})
-    with pytest.raises(NumericalStopError, match=r"no longer finite at t = .* reduce time.step"):
+    with pytest.raises(NumericalStopError, match=r"no longer finite at t = .* reduce time\.step"):
         run(case)
     stopped = open_run(tmp_path)
     assert stopped.status["state"].startswith("stopped: the state is no longer finite")

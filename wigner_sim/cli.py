@@ -75,7 +75,12 @@ def _check(options: argparse.Namespace) -> None:
     from wigner_sim.reports import check_report
     from wigner_sim.simulation import check
 
-    print(check_report(check(options.case, options.set)))
+    prepared = check(options.case, options.set)
+    print(check_report(prepared))
+    if options.gauge:
+        from wigner_sim.gauge import certificate_report, gauge_certificate
+
+        print(certificate_report(gauge_certificate(prepared.problem)))
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -181,7 +186,8 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=about)
         return sub
 
-    verb("check", _check, CASE, "validate a case and say what it will do; writes nothing")
+    sub = verb("check", _check, CASE, "validate a case and say what it will do; writes nothing")
+    sub.add_argument("--gauge", action="store_true", help="also measure that no choice of gauge matters")
     for sub in (
         verb("run", _run, CASE, "run a case in a new run directory"),
         verb("resume", _resume, RUN, "continue a stopped run from its last checkpoint"),
