@@ -11,6 +11,7 @@ import difflib
 import logging
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,14 +52,17 @@ def _failed(sentence: str, exit_code: int) -> int:
 
 @contextlib.contextmanager
 def _messages_on_stderr(quiet: bool) -> Iterator[None]:
-    """Show what the package logs: everything worth knowing, or warnings only."""
+    """Show what the package logs (everything worth knowing, or warnings only) and what it warns of."""
     logger = logging.getLogger("wigner_sim")
     handler, level = logging.StreamHandler(sys.stderr), logger.level
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = lambda message, *where, **more: logger.warning("%s", message)
+            yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -98,7 +102,7 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _exact(options: argparse.Namespace) -> None:
-    from wigner_sim.exact import exact
+    from wigner_sim.exact_runs import exact
 
     print(exact(options.case, options.set, show_progress=not options.quiet).path)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
-from wigner_sim.exact import exact_snapshots, output_times
+from wigner_sim.exact_runs import exact_snapshots, output_times
 from wigner_sim.liouville import LiouvilleSnapshot
 from wigner_sim.observables import BandState, density, energy, momentum_distribution
 from wigner_sim.problem import Problem, build_problem, read_case
@@ -214,7 +214,7 @@ def whole_site_dilations(problem: Problem, dilations: Sequence[float]) -> list[f
     lengths = problem.grid.lengths
     used = []
     for wanted in dilations:
-        if not wanted >= 1:
+        if not 1 <= wanted < np.inf:
             raise CaseError(f"dilations must be at least 1, got {wanted:g}")
         dilation = round(wanted * lengths[0]) / lengths[0] if lengths else wanted
         if any(abs(dilation * length - round(dilation * length)) > 1e-9 for length in lengths):

@@ -23,16 +23,16 @@ REAL_ARRAYS = 60
 MATRIX_ARRAYS = (8, 25, 50)
 
 
-def memory_needed(grid: PhaseSpaceGrid, n_orbitals: int, order: int, closed_form: bool) -> float:
+def memory_needed(grid: PhaseSpaceGrid, n_orbitals: int, order: int, separable: bool) -> float:
     """About what a run needs at its largest, in bytes.
 
     Parameters
     ----------
-    closed_form : bool
-        Whether the Hamiltonian is H0(k) + U(x, t) without magnetic field.
+    separable : bool
+        Whether the Hamiltonian is H0(k) + U(x, t).
     """
     points = float(np.prod(grid.shape, dtype=float))
-    return points * (8 * REAL_ARRAYS if closed_form else 16 * n_orbitals**2 * MATRIX_ARRAYS[order])
+    return points * (8 * REAL_ARRAYS if separable else 16 * n_orbitals**2 * MATRIX_ARRAYS[order])
 
 
 def check_memory(needed: float) -> None:

@@ -27,7 +27,7 @@ from wigner_sim.steppers.adaptive import ChosenStep
 #: Time differences of a driven Hamiltonian span this part of the run.
 DIFFERENCE_FRACTION = 2e-4
 #: Times of the run at which the stiffness of a driven Hamiltonian is looked at.
-N_PROBED_TIMES = 9
+N_PROBED_TIMES = 5
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Problem:
         radii = self._spectral_radii(stack)
         check_step_count(self.duration * max(radii.values()) / self.stepper.stability_limit)
         stiffest = max(radii, key=lambda time: radii[time])
-        times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.time_dependent else {0.0}
+        times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.driven else {0.0}
         try:
             choices = [choose_step(self.stepper, stack, w, time, self.duration, tolerance) for time in times]
         except OverflowError:
@@ -107,15 +107,15 @@ class Problem:
 
     def _spectral_radii(self, stack: BandStack) -> dict[float, float]:
         """Spectral radius at a few times of the run (at its start, for a static Hamiltonian)."""
-        n_times = N_PROBED_TIMES if self.hamiltonian.time_dependent else 1
+        n_times = N_PROBED_TIMES if self.hamiltonian.driven else 1
         times = np.linspace(0.0, self.duration, n_times)
         return {float(time): stack.spectral_radius(float(time)) for time in times}
 
     @property
     def memory(self) -> float:
         """About what a run needs at its largest, in bytes."""
-        closed_form = self.hamiltonian.separable and self.grid.cell_flux is None
-        return memory_needed(self.grid, self.hamiltonian.n_orbitals, self.options.order, closed_form)
+        h = self.hamiltonian
+        return memory_needed(self.grid, h.n_orbitals, self.options.order, h.separable)
 
     def dilated(self, dilation: float) -> Problem:
         """H(x/dilation, k, t/dilation) on a crystal longer by ``dilation``, and for a time longer by it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from wigner_sim.errors import CaseError
 from wigner_sim.problem import describe
 from wigner_sim.recorder import STREAMS, stream_variables
-from wigner_sim.runs import open_run
+from wigner_sim.runs import Run, open_run
 from wigner_sim.simulation import Prepared
 
 
@@ -71,7 +73,7 @@ def info(path: str | Path) -> str:
         If there is no run.
     """
     with open_run(path) as run:
-        status = run.status
+        status, state = run.status, _state(run)
         scalars = run.scalars
         attributes = scalars.attrs
         lines = [
@@ -79,7 +81,7 @@ def info(path: str | Path) -> str:
             f"title: {attributes.get('title', '')}",
             "run id: "
             + ", ".join(str(attributes.get(key, "")) for key in ("run_id", "source", "date_created")),
-            f"state: {status.get('state', 'unknown')}, t = {status.get('time', float('nan')):g} "
+            f"state: {state}, t = {status.get('time', float('nan')):g} "
             f"of {status.get('end', float('nan')):g}",
         ]
         if "time_step_reason" in attributes:
@@ -93,6 +95,15 @@ def info(path: str | Path) -> str:
                 size = f"{file.stat().st_size / 1e6:.3g} MB"
                 lines.append(f"{file.name}: {size}{records}: {', '.join(map(str, dataset.data_vars))}")
     return "\n".join(lines)
+
+
+def _state(run: Run) -> str:
+    """What the run says of itself, unless it was killed and could not."""
+    state = str(run.status.get("state", "unknown"))
+    if state == "running":
+        with contextlib.suppress(CaseError, OSError), run.directory.lock():
+            return "killed; its last checkpoint is where `wigner-sim resume` continues"
+    return state
 
 
 def _conservation_lines(scalars: xr.Dataset) -> list[str]:

@@ -29,10 +29,13 @@ from wigner_sim.provenance import provenance
 from wigner_sim.recorder import Recorder
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
-from wigner_sim.schedules import make_schedule
+from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.steppers import StepDoubling
 
 _log = logging.getLogger("wigner_sim.simulation")
+
+#: Seconds of real time between two updates of status.json.
+STATUS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,7 @@ class Simulation:
         self._shown = show_progress
         self._recorder = Recorder(prepared.stack, prepared.case.output)
         self._checkpoint_schedule = make_schedule(prepared.case.output.checkpoint_every)
+        self._status_schedule = EveryWallSeconds(STATUS_SECONDS)
         self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian)
         self._run_id = str(uuid.uuid4())
         self._resumed = checkpoint is not None
@@ -207,8 +211,9 @@ class Simulation:
             except InterruptedRunError:
                 raise
             except BaseException as error:
-                self._directory.write_status(self._status(f"stopped: {error or type(error).__name__}"))
-                _log.error("stopped at t = %.6g: %s", self._propagator.time, error or type(error).__name__)
+                reason = str(error) or type(error).__name__
+                self._directory.write_status(self._status(f"stopped: {reason}"))
+                _log.error("stopped at t = %.6g: %s", self._propagator.time, reason)
                 raise
             _log.info("done: %d steps in %.1f s", self._propagator.n_steps, wall_time.monotonic() - started)
         return open_run(self._directory.path)
@@ -249,6 +254,8 @@ class Simulation:
                 self._advance(min(end, self._recorder.next_time()))
                 self._record()
                 progress.update(propagator.time, self._figures())
+                if self._status_schedule.due(propagator.n_steps, propagator.time):
+                    self._directory.write_status(self._status("running"))
                 # checkpoints never shape a step: when they fall must not change the result
                 if propagator.time < end and self._checkpoint_schedule.due(
                     propagator.n_steps, propagator.time

@@ -27,7 +27,7 @@ from wigner_sim.provenance import provenance
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
 
-_log = logging.getLogger("wigner_sim.exact")
+_log = logging.getLogger("wigner_sim.exact_runs")
 
 #: Where exact runs of a case are kept, beside its ``runs``.
 EXACT_RUNS = "exact"
@@ -106,6 +106,7 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
     first = next(records)
     directory = create_run_directory(case, case.directory / EXACT_RUNS)
     with ExitStack() as stack:
+        stack.enter_context(directory.lock())
         stack.enter_context(directory.logging_to_file())
         streams = _open_streams(stack, problem, case, directory)
         progress = stack.enter_context(Progress(0.0, times[-1], show_progress))
@@ -118,7 +119,8 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
                 progress.update(time, {})
                 directory.write_status(_status("running", time, times))
         except BaseException as error:
-            directory.write_status(_status(f"stopped: {error or type(error).__name__}", time, times))
+            reason = str(error) or type(error).__name__
+            directory.write_status(_status(f"stopped: {reason}", time, times))
             raise
         directory.write_status(_status("complete", time, times))
     return open_run(directory.path)
