@@ -183,13 +183,14 @@ def converge(
     dict
         ``rows`` with ``order, dilation, sites, err_f_max, err_f_l2, err_n_max, err_energy,
         seconds_kinetic, seconds_exact``; ``slopes``: order -> error -> minus the fitted power of the dilation
-        (absent for fewer than two dilations); ``start``.
+        (absent for fewer than two dilations); ``title`` of the case; ``start``.
 
     Raises
     ------
     CaseError
     """
-    problem = build_problem(read_case(case, overrides))
+    case = read_case(case, overrides)
+    problem = build_problem(case)
     rows = []
     for dilation in whole_site_dilations(problem, dilations):
         dilated = problem.dilated(dilation)
@@ -200,7 +201,7 @@ def converge(
             seconds = wall_time.perf_counter() - started
             rows.append(_row(order, dilation, dilated, error, seconds, reference.seconds))
             _log.info("order %d, dilation %.4g: max |f - f_exact| = %.3g", order, dilation, error.f_max)
-    return {"rows": rows, "slopes": fit_slopes(rows), "start": start}
+    return {"title": case.title, "rows": rows, "slopes": fit_slopes(rows), "start": start}
 
 
 def whole_site_dilations(problem: Problem, dilations: Sequence[float]) -> list[float]:
