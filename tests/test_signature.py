@@ -53,7 +53,7 @@ def test_table_of_the_shipped_case_is_reproduced(shipped):
             assert row["err_f_max"] == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize("error", ["f_max", "f_l2", "n_max", "nk_max", "energy"])
+@pytest.mark.parametrize("error", ["f_max", "f_l2", "n_max", "energy"])
 def test_slopes_of_the_shipped_case(shipped, error):
     for order in (0, 1, 2):
         assert shipped["slopes"][str(order)][error] == pytest.approx(order + 1, abs=0.2), order
@@ -79,12 +79,12 @@ def test_slopes_of_further_models(make):
 
 
 #: Time in which a Hamiltonian changes, long against its gap, and the dilations.
-RAMP, RAMP_DILATIONS = 8.0, [1.0, 2.0]
+RAMP, RAMP_DILATIONS = 8.0, [1.0, 1.5]
 
 
 @cache
 def ramp():
-    problem = ramped_texture(RAMP, n=24).problem(RAMP)
+    problem = ramped_texture(RAMP, n=20).problem(RAMP, refresh_tolerance=1e-5)
     return problem, references(problem, RAMP_DILATIONS)
 
 
