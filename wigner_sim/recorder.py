@@ -114,7 +114,7 @@ class Recorder:
 
     def _scalars(self, states: Sequence[BandState], step: float) -> dict[str, FloatArray]:
         scalars = band_scalars(states)
-        self._initial = self._initial or dict(scalars)
+        self._initial = self._initial or {**scalars, **drift_scales(states)}
         return {**scalars, **relative_drifts(scalars, self._initial), "time_step": np.asarray(step)}
 
     def state(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[Vari
         specs.append(VariableSpec(name, dims, observable.units, observable.long_name, observable.equation))
     if stream == "scalars":
         for name, of in DRIFTS.items():
-            about = f"relative change of the {OBSERVABLES[of].long_name} since time 0"
+            about = f"change of the {OBSERVABLES[of].long_name} since time 0, over the sum of absolute values"
             specs.append(VariableSpec(name, ("time", "band"), "1", about))
         specs.append(VariableSpec("time_step", ("time",), "1", "last time step taken"))
     return specs
@@ -156,12 +156,23 @@ def band_scalars(states: Sequence[BandState]) -> dict[str, FloatArray]:
 def relative_drifts(
     scalars: Mapping[str, FloatArray], initial: Mapping[str, FloatArray]
 ) -> dict[str, FloatArray]:
-    """Relative changes of the conserved scalars since the start."""
-    drifts = {}
-    for name, of in DRIFTS.items():
-        scale = np.maximum(np.abs(initial[of]), np.finfo(float).tiny)
-        drifts[name] = (scalars[of] - initial[of]) / scale
-    return drifts
+    """Changes of the conserved scalars since the start, in units of :func:`drift_scales`."""
+    return {name: (scalars[of] - initial[of]) / initial[f"{of}_scale"] for name, of in DRIFTS.items()}
+
+
+def drift_scales(states: Sequence[BandState]) -> dict[str, FloatArray]:
+    """``int |w|`` and ``int |w h_w|``: what a drift is relative to, also where contributions cancel."""
+    tiny = np.finfo(float).tiny
+    densities = {
+        "particle_number_scale": [np.abs(state.w) for state in states],
+        "energy_scale": [np.abs(state.w * state.effective.total_energy_symbol) for state in states],
+    }
+    return {
+        name: np.array(
+            [max(float(state.grid.integrate(v)), tiny) for state, v in zip(states, values, strict=True)]
+        )
+        for name, values in densities.items()
+    }
 
 
 def band_fields(states: Sequence[BandState]) -> dict[str, FloatArray]:
