@@ -16,6 +16,8 @@ from wigner_sim.symbols import FloatArray
 COARSEST_TAIL = 1e-2
 #: Spectral tail of a band energy above which a finer grid is recommended.
 COARSE_TAIL = 1e-6
+#: Corrections of the band energy over the gap, by order, above which a warning is due.
+STRONGEST_CORRECTION = {1: 0.3, 2: 0.1}
 #: More steps than this are taken for a mistake.
 MOST_STEPS = 1e9
 #: Arrays on the grid alive at once, as measured: real ones for H0(k) + U(x, t), matrices otherwise, by order.
@@ -76,6 +78,35 @@ def check_resolution(grid: PhaseSpaceGrid, stack: BandStack) -> list[str]:
                 )
             if tail > COARSE_TAIL:
                 warnings.append(f"the energy of {where}; {2 * n} points would resolve it better")
+    return warnings
+
+
+def check_gradients(stack: BandStack) -> list[str]:
+    """Warn where gradients, force or drive are strong against the gap; refuse where states run out.
+
+    The expansion needs each correction of the band energy small against the gap: with a force F and states
+    of size l this is ``(F l)^2 / gap^2`` (Zener tunnelling), with a drive the rate over the gap.
+
+    Raises
+    ------
+    CaseError
+        If the phase-space density of states is not positive somewhere.
+    """
+    warnings = []
+    for band in stack.bands:
+        effective = band.effective(0.0)
+        if effective.density_of_states.min() <= 0:
+            raise CaseError(
+                f"the density of states of band {band.band} is not positive everywhere "
+                f"({effective.density_of_states.min():.3g}): gradients are far too strong for the expansion"
+            )
+        for order, correction in enumerate(effective.energy[1:], start=1):
+            ratio = float(np.max(np.abs(correction) / effective.gap))
+            if ratio > STRONGEST_CORRECTION[order]:
+                warnings.append(
+                    f"the order-{order} correction of the energy of band {band.band} reaches {ratio:.2g} of "
+                    "the gap: gradients, force or drive are strong, and other bands will be excited"
+                )
     return warnings
 
 

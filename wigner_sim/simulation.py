@@ -19,7 +19,7 @@ import numpy as np
 
 from wigner_sim.case import Case
 from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
-from wigner_sim.feasibility import check_resolution, check_step_count, state_warnings
+from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.monitors import Monitors
 from wigner_sim.problem import Problem, build_problem, describe, read_case
@@ -60,7 +60,7 @@ def prepare(case: Case) -> Prepared:
     """
     problem = build_problem(case)
     stack = problem.stack()
-    warnings = check_resolution(problem.grid, stack)
+    warnings = [*check_resolution(problem.grid, stack), *check_gradients(stack)]
     w = problem.initial_density(stack)
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     dt, reason = _time_step(case, problem, stack, w)
