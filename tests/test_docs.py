@@ -159,8 +159,7 @@ def test_keys_that_are_mentioned_exist(page):
 
 
 def test_verbs_that_are_mentioned_exist(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
+    assert cli.main(["--help"]) == 0
     verbs = set(re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE))
     assert {"run", "converge"} <= verbs
     for page in ALL_TEXT:

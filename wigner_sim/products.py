@@ -83,10 +83,15 @@ class SumOfProducts:
 
     __rmul__ = __mul__
 
-    def pruned(self, relative: float = 1e-15) -> SumOfProducts:
-        """Without terms that are zero to rounding."""
-        scale = max((float(np.abs(c).max()) for c in self.terms.values()), default=0.0)
-        kept = {m: c for m, c in self.terms.items() if np.abs(c).max() > relative * scale}
+    @property
+    def scale(self) -> float:
+        """Largest coefficient of any term."""
+        return max((float(np.abs(c).max()) for c in self.terms.values()), default=0.0)
+
+    def pruned(self, relative: float = 1e-15, scale: float | None = None) -> SumOfProducts:
+        """Without terms that are zero to rounding, compared with ``scale`` or with the largest of them."""
+        smallest = relative * (self.scale if scale is None else scale)
+        kept = {m: c for m, c in self.terms.items() if np.abs(c).max() > smallest}
         return SumOfProducts(kept, self.n_grid_axes)
 
     def as_symbol(self, space: SymbolSpace) -> ProductSymbol:

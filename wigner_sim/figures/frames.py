@@ -7,6 +7,7 @@ label says so.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -44,7 +45,7 @@ class Run(Protocol):
 def stream(run: Run, name: str) -> xr.Dataset:
     """Return one stream of the run; a missing or empty one is a CaseError."""
     dataset = getattr(run, name, None)
-    if dataset is None or not dataset.data_vars:
+    if dataset is None or not dataset.data_vars or dataset.sizes.get("time") == 0:
         raise CaseError(
             f"run {run.path} has no '{name}' output, which this picture needs: ask for it in the case"
         )
@@ -55,11 +56,9 @@ def provenance(run: Run) -> dict[str, str]:
     """Title, case name, run id and equation of a run, from the attributes of its streams."""
     attrs: dict[str, Any] = {}
     for name in ("scalars", "fields", "phase", "geometry"):
-        try:
+        with contextlib.suppress(CaseError):  # an exact run has no geometry, for instance
             dataset = getattr(run, name, None)
-        except CaseError:  # an exact run has no geometry
-            continue
-        attrs = {**(dataset.attrs if dataset is not None else {}), **attrs}
+            attrs = {**(dataset.attrs if dataset is not None else {}), **attrs}
     case = str(attrs.get("case_name", Path(run.path).name))
     return {
         "title": str(attrs.get("title") or case),
@@ -231,7 +230,7 @@ def momentum_dims(array: xr.DataArray) -> tuple[str, ...]:
 
 def image_series(run: Run, band: int | str | None) -> FrameSeries:
     """Return the main picture: ``f(x, kx)`` with one position axis, the density ``n(x, y)`` with more."""
-    if "density" in (getattr(run, "fields", None) or ()):
+    if "density" in (getattr(run, "fields", None) or ()) and run.fields.sizes["time"]:
         density = run.fields["density"]
         if len(position_dims(density)) > 1:
             return frame_series(density, "n", position_dims(density)[:2], band)

@@ -61,6 +61,10 @@ class _Source:
     band: int
     options: EquationOptions
 
+    @property
+    def _is_static(self) -> bool:
+        return not self.hamiltonian.driven
+
     def _force(self, t: float) -> FloatArray:
         if self.hamiltonian.force is None:
             return np.zeros(self.space.grid.n_momentum_axes)
@@ -98,6 +102,13 @@ class GeneralBand(_Source):
 
     def effective(self, t: float) -> EffectiveBand:
         """The band at time ``t``, without the first-order terms that are switched off."""
+        return self._at_any_time if self._is_static else self._expand(t)
+
+    @cached_property
+    def _at_any_time(self) -> EffectiveBand:
+        return self._expand(0.0)
+
+    def _expand(self, t: float) -> EffectiveBand:
         order, gap, scramble = self.options.order, self.options.minimum_gap, self.options.scramble
         if not self.hamiltonian.driven and self.hamiltonian.force is None:
             return self._switched(effective_band(self._symbol(t), self.band, order, gap, scramble))
@@ -107,7 +118,7 @@ class GeneralBand(_Source):
 
     def coefficients(self, t: float, remainder: bool) -> Coefficients:
         """From the effective band, interpolated in time when driven."""
-        if not self.hamiltonian.driven:
+        if self._is_static:
             return _dense_coefficients(self.effective(t), remainder)
         h_0, *velocity = self._table.at(t)
         return _with_velocity(self.space, h_0, self._force(t), np.array(velocity), remainder)

@@ -152,7 +152,7 @@ def split_equation(
             Streaming(space, band_energy, n_orders),
             Acceleration(space, potential, n_orders, effective.force),
         ]
-    elif effective.force is not None:
+    elif effective.force is not None and (always_rest or effective.force.any()):
         terms = [Acceleration(space, potential, 1, effective.force)]
     rest = _phase_space_flow(space, remainder, third, options)
     if always_rest or not terms or not rest.vanishes:

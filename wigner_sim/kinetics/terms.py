@@ -137,7 +137,7 @@ class Acceleration(_MixedPhase):
     ):
         grid = space.grid
         s = grid.n_position_axes
-        n_moved = grid.n_momentum_axes if force is not None and np.any(force[s:]) else s
+        n_moved = grid.n_momentum_axes if not s or (force is not None and np.any(force[s:])) else s
         axes = range(s, s + n_moved)
         symbol = np.zeros((1,) * grid.n_axes)
         if s:

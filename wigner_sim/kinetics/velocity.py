@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -42,8 +43,9 @@ class ProductVelocity:
 
     def __init__(self, grid: PhaseSpaceGrid, factors: Sequence[tuple[FloatArray, FloatArray]]):
         self._grid = grid
+        n_x, n_k = prod(grid.n_x), prod(grid.n_k)  # not -1: a component may have no terms
         self._factors = [
-            (np.ascontiguousarray(x.reshape(len(x), -1).T), np.ascontiguousarray(k.reshape(len(k), -1)))
+            (np.ascontiguousarray(x.reshape(len(x), n_x).T), np.ascontiguousarray(k.reshape(len(k), n_k)))
             for x, k in factors
         ]
 
