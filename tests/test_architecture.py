@@ -21,7 +21,7 @@ RANKS = {
     3: {"kinetics", "trajectories", "matrix_moyal"},
     4: {"initial_states", "observables"},
     5: {"case", "provenance", "output", "checkpoint", "run_directory", "runs", "monitors", "recorder"},
-    6: {"problem", "simulation", "exact", "convergence", "reports"},
+    6: {"problem", "simulation", "exact", "convergence", "studies", "validation", "reports"},
     7: {"cli", "figures", "plotting", "movies"},
     8: {"__init__", "__main__"},
 }
