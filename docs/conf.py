@@ -76,7 +76,7 @@ def escape_axis_letters(
     """Keep the axis alphabet, ``(*x, *k)``, from being read as emphasis; literals are left alone."""
     for number, line in enumerate(lines):
         pieces = line.split("``")
-        pieces[::2] = [re.sub(r"\*(?=[xkq]\b)", r"\*", piece) for piece in pieces[::2]]
+        pieces[::2] = [re.sub(r"(?<![\w*])\*(?=[A-Za-z]\w*\b(?!\*))", r"\*", piece) for piece in pieces[::2]]
         lines[number] = "``".join(pieces)
 
 

@@ -115,7 +115,7 @@ def geometry(x, k, coords, run_id: str) -> xr.Dataset:
         "quantum_metric_kx_kx": ((0.25 / energy**2) ** 2, "a^2"),
         "berry_curvature_x_kx": (curvature, "1"),
         "density_of_states": (1 + curvature, "1"),
-        "band_energy_dual": (-energy + 0.05 * curvature, "energy"),
+        "dual_energy": (-energy + 0.05 * curvature, "energy"),
     }
     arrays = {
         name: (("band", "x", "kx"), np.stack([values, values]), {"units": units})

@@ -25,7 +25,7 @@ from wigner_sim import liouville
 from wigner_sim.errors import CaseError
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.effective_band import phase_space_velocity
+from wigner_sim.kinetics.effective_band import central_difference, phase_space_velocity
 from wigner_sim.kinetics.equation import (
     dealiasing_factor,
     moyal_coefficients,
@@ -34,6 +34,7 @@ from wigner_sim.kinetics.equation import (
 )
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming
+from wigner_sim.kinetics.time_table import TimeTable
 from wigner_sim.kinetics.velocity import DenseVelocity, ProductVelocity
 from wigner_sim.propagator import Propagator
 from wigner_sim.steppers import STEPPERS, choose_step
@@ -417,7 +418,7 @@ def test_driven_equation_is_the_static_one_when_nothing_moves(split):
 
 @pytest.mark.parametrize("stepper", ["strang", "blanes_moan4"])
 def test_driven_split_scheme_arrives_where_the_unsplit_one_does(stepper):
-    system = ramped_texture(4.0, n=32)
+    system = ramped_texture(4.0, n=16)
     w = system.occupation()
     whole = advance(system.evolution(1), w, 4.0, "rk4", 1e-7)
     split = advance(system.evolution(1, split=True), w, 4.0, stepper, 1e-4)
@@ -495,3 +496,57 @@ def test_stored_and_product_velocities_make_the_same_equation():
         w, evolution = system.occupation(), system.evolution(2)
         expected = unsplit_equation(evolution.effective(), EquationOptions(2)).rhs(w, 0.0)
         assert relative(evolution.rhs(w, 0.0) - expected, expected) < 1e-11
+
+
+# --- coefficients in time ---
+
+
+def test_central_difference_is_of_fourth_order():
+    for function, rate in ((np.exp, np.e), (lambda t: t**4, 4.0)):
+        steps = np.array([0.4, 0.2, 0.1])
+        errors = [
+            abs(central_difference({j: function(1 + j * h) for j in range(-2, 3)}, 0, h) - rate)
+            for h in steps
+        ]
+        if max(errors) > 1e-12:  # exact for polynomials of degree 4
+            assert slope(1 / steps, errors) == pytest.approx(4, abs=0.1)
+    values = {j: np.array([1.0, 2.0]) * (5 + 0.1 * j) for j in range(-1, 7)}
+    np.testing.assert_allclose(central_difference(values, 3, 0.1), [1.0, 2.0])
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-7])
+def test_interpolated_coefficients_meet_their_tolerance_where_they_change(tolerance):
+    """A drive that rests, turns quickly, and rests: few evaluations at rest, enough in the turn."""
+
+    def function(t):
+        return np.array([1.0, np.tanh(8 * (t - 5))])
+
+    table = TimeTable(function, longest=1.0, tolerance=tolerance)
+    times = np.linspace(0.0, 10.0, 301)
+    error = max(np.abs(table.at(t) - function(t)).max() for t in times)
+    assert 1e-3 * tolerance < error < 2 * tolerance
+    assert table.n_evaluations < 400  # evenly spaced it would be over 600 at the finer tolerance
+    slow = TimeTable(function, longest=1.0, tolerance=tolerance)
+    for t in times[times < 2]:
+        slow.at(t)
+    assert slow.n_evaluations < 10
+
+
+def test_interpolated_coefficients_do_not_remember_what_was_asked_before():
+    def function(t):
+        return np.sin(np.array([t, 3 * t]))
+
+    one, other = (TimeTable(function, 1.0, 1e-6) for _ in range(2))
+    for t in np.random.default_rng(3).uniform(0, 30, 200):
+        one.at(t)
+    for t in (0.3, 7.7, 29.1):
+        np.testing.assert_array_equal(one.at(t), other.at(t))
+
+
+def test_driven_coefficients_follow_the_hamiltonian():
+    """The equation in the middle of a ramp is that of the effective band there, to the tolerance."""
+    system = ramped_texture(4.0, n=24)
+    w, t = system.occupation(), 1.37
+    evolution = system.evolution(2, refresh_interval=0.5)
+    expected = unsplit_equation(evolution.effective(t), EquationOptions(2)).rhs(w, t)
+    assert relative(evolution.rhs(w, t) - expected, expected) < 1e-4

@@ -56,7 +56,7 @@ def test_run_axes_cover_one_period_with_ticks_at_multiples_of_pi():
     np.testing.assert_allclose(axes.get_xlim(), (0, 48))
     np.testing.assert_allclose(axes.get_ylim(), (-np.pi, np.pi))
     assert axes.get_ylabel() == "$k_x$ ($1/a$)"
-    assert axes.get_xlabel() == "$x$ ($a$)"
+    assert axes.get_xlabel() == "$x$ (lattice constants)"
     ticks = axes.get_yticks()
     texts = axes.yaxis.get_major_formatter().format_ticks(ticks)
     labels = dict(zip(np.round(2 * ticks / np.pi).astype(int), texts, strict=True))
@@ -275,3 +275,27 @@ def test_no_pyplot_state():
         subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode
         == 0
     )
+
+
+def test_title_says_what_was_solved():
+    """Order and terms switched off, as the resolved case in the file says; "exact" for exact dynamics."""
+    run, other = one_dimensional_run(), one_dimensional_run(run_id="run-b")
+    resolved = "[equation]\norder = 2\nterms = { berry = true, metric = %s }\n"
+    run.scalars.attrs["case_resolved_toml"] = resolved % "true"
+    other.scalars.attrs["case_resolved_toml"] = resolved % "false"
+    title = "Bloch oscillation of a cat state"
+    assert plot_run(run).get_suptitle() == f"{title} (order 2)"
+    assert plot_difference(run, other).get_suptitle() == f"{title} (order 2 minus order 2 without metric)"
+    other.scalars.attrs["method"] = "exact"
+    assert plot_run(other).get_suptitle() == f"{title} (exact)"
+    run.path, other.path = Path("runs/0001"), Path("runs/0002")
+    other.scalars.attrs = dict(run.scalars.attrs)
+    assert plot_difference(run, other).get_suptitle() == f"{title} (run 0001 minus run 0002)"
+
+
+def test_drift_of_zero_lies_on_the_floor():
+    run = one_dimensional_run(n_times=5)
+    run.scalars["particle_number_drift"] *= 0.0
+    axes = by_ylabel(plot_run(run), "relative drift")
+    np.testing.assert_array_equal(axes.lines[0].get_ydata()[1:], 1e-17)
+    assert axes.get_ylim()[0] < 1e-17

@@ -17,7 +17,7 @@ _HOME = {
     "run": "wigner_sim.simulation",
     "resume": "wigner_sim.simulation",
     "info": "wigner_sim.reports",
-    "exact": "wigner_sim.exact",
+    "exact": "wigner_sim.exact_runs",
     "compare": "wigner_sim.convergence",
     "converge": "wigner_sim.convergence",
     "make_movie": "wigner_sim.movies",

@@ -11,26 +11,26 @@ import json
 import logging
 import time as wall_time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from wigner_sim.case import Case, load_case
+from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
-from wigner_sim.exact import exact_snapshots, output_times
+from wigner_sim.exact_runs import exact_snapshots, output_times
 from wigner_sim.liouville import LiouvilleSnapshot
 from wigner_sim.observables import BandState, density, energy, momentum_distribution
-from wigner_sim.problem import Problem, build_problem
+from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.propagator import Propagator
-from wigner_sim.steppers import choose_step
 
 _log = logging.getLogger("wigner_sim.convergence")
 
 #: Errors of the time step are kept below this part of max|w|, whatever the case says.
 TIME_TOLERANCE = 1e-8
-ERRORS = ("f_max", "f_l2", "n_max", "nk_max", "energy")
+#: Errors that a convergence study reports.
+ERRORS = ("f_max", "f_l2", "n_max", "energy")
 
 #: "exact": the kinetic run starts from the exact f(0), which isolates the error of the dynamics;
 #: "case": from the case's own state, to the order of the run.
@@ -45,8 +45,10 @@ class Errors:
     ----------
     f_max, f_l2 : float
         Largest and root-mean-square difference of f over phase space.
-    n_max, nk_max : float
-        Largest difference of the density per cell and of the momentum distribution per cell.
+    n_max, n_l2 : float
+        Largest and root-mean-square difference of the density per cell.
+    nk_max, nk_l2 : float
+        The same for the momentum distribution per cell.
     energy : float
         Difference of the energies per cell.
     """
@@ -54,22 +56,35 @@ class Errors:
     f_max: float
     f_l2: float
     n_max: float
+    n_l2: float
     nk_max: float
+    nk_l2: float
     energy: float
 
 
 def state_errors(state: BandState, exact: LiouvilleSnapshot) -> Errors:
     """Compare one band's kinetic state with the exact one."""
     volume = float(np.prod(state.grid.lengths))
-    difference = state.f - exact.distribution
-    n_k = momentum_distribution(state) - exact.momentum_distribution
+    f = state.f - exact.distribution
+    n = density(state) - exact.density
+    nk = (momentum_distribution(state) - exact.momentum_distribution) / volume
     return Errors(
-        f_max=float(np.abs(difference).max()),
-        f_l2=float(np.sqrt(np.mean(difference**2))),
-        n_max=float(np.abs(density(state) - exact.density).max()),
-        nk_max=float(np.abs(n_k).max()) / volume,
+        f_max=_largest(f),
+        f_l2=_root_mean_square(f),
+        n_max=_largest(n),
+        n_l2=_root_mean_square(n),
+        nk_max=_largest(nk),
+        nk_l2=_root_mean_square(nk),
         energy=abs(float(energy(state)) - exact.energy) / volume,
     )
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(np.abs(values).max())
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 @dataclass(frozen=True)
@@ -99,9 +114,7 @@ def kinetic_errors(problem: Problem, reference: ExactReference, start: Start) ->
                 for band, snapshots in zip(stack.bands, reference.snapshots, strict=True)
             ]
         )
-    step = choose_step(
-        problem.stepper, stack, w, 0.0, problem.duration, min(problem.tolerance, TIME_TOLERANCE)
-    )
+    step = problem.choose_step(stack, w, min(problem.tolerance, TIME_TOLERANCE))
     propagator = Propagator(stack, problem.stepper, w, step.dt)
     errors = []
     for i, time in enumerate(reference.times):
@@ -139,8 +152,8 @@ def compare(case: Case | str | Path, overrides: Sequence[str] = (), start: Start
     ------
     CaseError
     """
-    problem = build_problem(_with_overrides(case, overrides))
-    times = output_times(_with_overrides(case, overrides))
+    case = read_case(case, overrides)
+    problem, times = build_problem(case), output_times(case)
     reference = exact_reference(problem, times)
     errors = kinetic_errors(problem, reference, start)
     rows = [{"time": time, **asdict(error)} for time, error in zip(times, errors, strict=True)]
@@ -168,15 +181,16 @@ def converge(
     Returns
     -------
     dict
-        ``rows`` with ``order, dilation, sites, err_f_max, err_f_l2, err_n_max, err_nk_max, err_energy,
+        ``rows`` with ``order, dilation, sites, err_f_max, err_f_l2, err_n_max, err_energy,
         seconds_kinetic, seconds_exact``; ``slopes``: order -> error -> minus the fitted power of the dilation
-        (absent for fewer than two dilations); ``start``.
+        (absent for fewer than two dilations); ``title`` of the case; ``start``.
 
     Raises
     ------
     CaseError
     """
-    problem = build_problem(_with_overrides(case, overrides))
+    case = read_case(case, overrides)
+    problem = build_problem(case)
     rows = []
     for dilation in whole_site_dilations(problem, dilations):
         dilated = problem.dilated(dilation)
@@ -187,7 +201,7 @@ def converge(
             seconds = wall_time.perf_counter() - started
             rows.append(_row(order, dilation, dilated, error, seconds, reference.seconds))
             _log.info("order %d, dilation %.4g: max |f - f_exact| = %.3g", order, dilation, error.f_max)
-    return {"rows": rows, "slopes": fit_slopes(rows), "start": start}
+    return {"title": case.title, "rows": rows, "slopes": fit_slopes(rows), "start": start}
 
 
 def whole_site_dilations(problem: Problem, dilations: Sequence[float]) -> list[float]:
@@ -201,7 +215,7 @@ def whole_site_dilations(problem: Problem, dilations: Sequence[float]) -> list[f
     lengths = problem.grid.lengths
     used = []
     for wanted in dilations:
-        if not wanted >= 1:
+        if not 1 <= wanted < np.inf:
             raise CaseError(f"dilations must be at least 1, got {wanted:g}")
         dilation = round(wanted * lengths[0]) / lengths[0] if lengths else wanted
         if any(abs(dilation * length - round(dilation * length)) > 1e-9 for length in lengths):
@@ -247,9 +261,10 @@ def convergence_table(result: dict[str, Any]) -> str:
 def comparison_table(result: dict[str, Any]) -> str:
     """The rows of :func:`compare` as text."""
     lines = [f"order {result['order']}, {result['sites']} sites, kinetic minus exact"]
-    lines.append(f"{'time':>10} " + " ".join(f"{name:>10}" for name in ERRORS))
+    names = [field.name for field in fields(Errors)]
+    lines.append(f"{'time':>10} " + " ".join(f"{name:>10}" for name in names))
     for row in result["rows"]:
-        lines.append(f"{row['time']:10.4g} " + " ".join(f"{row[name]:10.3e}" for name in ERRORS))
+        lines.append(f"{row['time']:10.4g} " + " ".join(f"{row[name]:10.3e}" for name in names))
     return "\n".join(lines)
 
 
@@ -264,7 +279,7 @@ def save_json(result: dict[str, Any], path: str | Path) -> Path:
 def _row(
     order: int, dilation: float, problem: Problem, error: Errors, seconds_kinetic: float, seconds_exact: float
 ) -> dict[str, Any]:
-    errors = {f"err_{name}": value for name, value in asdict(error).items()}
+    errors = {f"err_{name}": getattr(error, name) for name in ERRORS}
     times = {"seconds_kinetic": seconds_kinetic, "seconds_exact": seconds_exact}
     return {"order": order, "dilation": dilation, "sites": _sites(problem), **errors, **times}
 
@@ -272,8 +287,3 @@ def _row(
 def _sites(problem: Problem) -> int | list[int]:
     sites = [round(length) for length in problem.grid.lengths]
     return sites[0] if len(sites) == 1 else sites
-
-
-def _with_overrides(case: Case | str | Path, overrides: Sequence[str]) -> Case:
-    case = case if isinstance(case, Case) else load_case(case)
-    return case.with_overrides(overrides) if overrides else case

@@ -92,7 +92,7 @@ class InitialState:
 
 
 def build_initial_state(
-    kind: str, parameters: Mapping[str, Any], setting: Setting, index: int = 0
+    kind: str, parameters: Mapping[str, Any], setting: Setting, index: int = 0, n_bands: int = 1
 ) -> InitialState:
     """Initial state of one band from what a case says about it.
 
@@ -106,24 +106,32 @@ def build_initial_state(
         Names and directory for formulas and files.
     index : int
         Position of the band among the chosen ones, for states given band by band.
+    n_bands : int
+        How many are chosen.
 
     Raises
     ------
     CaseError
     """
-    return INITIAL_STATES[kind](parameters, setting, index)
+    if kind == "symbol":
+        parameters = {**parameters, "c": _of_band(parameters["c"], index, n_bands)}
+    return INITIAL_STATES[kind](parameters, setting)
 
 
-def _symbol_state(parameters: Mapping[str, Any], setting: Setting, index: int) -> InitialState:
-    source = parameters["c"]
-    if isinstance(source, Sequence) and not isinstance(source, str):
-        if index >= len(source):
-            raise CaseError(f"initial_state.c lists {len(source)} symbols, too few for the bands chosen")
-        source = source[index]
-    return InitialState(occupation=_phase_space_function(source, setting))
+def _of_band(c: Any, index: int, n_bands: int) -> Any:
+    """The entry of one band, if the symbol is given band by band."""
+    if isinstance(c, str) or not isinstance(c, Sequence):
+        return c
+    if len(c) != n_bands:
+        raise CaseError(f"initial_state.c lists {len(c)} symbols for {n_bands} chosen band(s): give one each")
+    return c[index]
 
 
-def _gaussian_state(parameters: Mapping[str, Any], setting: Setting, index: int) -> InitialState:
+def _symbol_state(parameters: Mapping[str, Any], setting: Setting) -> InitialState:
+    return InitialState(occupation=_phase_space_function(parameters["c"], setting))
+
+
+def _gaussian_state(parameters: Mapping[str, Any], setting: Setting) -> InitialState:
     centers = [*parameters["center_x"], *parameters["center_k"]]
     widths = [*parameters["width_x"], *parameters["width_k"]]
     periods = [*setting.lengths, *(2 * np.pi for _ in range(setting.n_dimensions))]
@@ -134,19 +142,19 @@ def _gaussian_state(parameters: Mapping[str, Any], setting: Setting, index: int)
             raise CaseError(
                 f"initial_state: the width {width:g} along {name} exceeds the period {period:.4g}"
             )
-    # the wrapped Gaussian integrates to one; rescale so that its height is the amplitude
-    heights = [float(periodic_gaussian(0.0, 0.0, w, p)) for w, p in zip(widths, periods, strict=True)]
 
     def occupation(x: FloatArray, k: FloatArray) -> FloatArray:
         packet: FloatArray = np.asarray(float(parameters["amplitude"]))
-        for z, center, width, period, height in zip([*x, *k], centers, widths, periods, heights, strict=True):
-            packet = packet * periodic_gaussian(z, center, width, period) / height
+        for z, center, width, period in zip([*x, *k], centers, widths, periods, strict=True):
+            # the wrapped Gaussian integrates to one; rescaled, its height is the amplitude
+            packet = packet * periodic_gaussian(z, center, width, period)
+            packet = packet / periodic_gaussian(0.0, 0.0, width, period)
         return packet
 
     return InitialState(occupation=occupation)
 
 
-def _thermal_state(parameters: Mapping[str, Any], setting: Setting, index: int) -> InitialState:
+def _thermal_state(parameters: Mapping[str, Any], setting: Setting) -> InitialState:
     mu = Field(parameters["mu"], setting, "initial_state.mu")
     temperature = Field(parameters["temperature"], setting, "initial_state.temperature")
     for name, field in (("mu", mu), ("temperature", temperature)):
@@ -163,13 +171,13 @@ def _thermal_state(parameters: Mapping[str, Any], setting: Setting, index: int) 
     return InitialState(thermal=Thermal(lambda x: mu(x, 0.0), positive_temperature, uniform))
 
 
-def _thermal_bump_state(parameters: Mapping[str, Any], setting: Setting, index: int) -> InitialState:
-    bump = _gaussian_state(parameters, setting, index)
-    return replace(_thermal_state(parameters, setting, index), occupation=bump.occupation)
+def _thermal_bump_state(parameters: Mapping[str, Any], setting: Setting) -> InitialState:
+    bump = _gaussian_state(parameters, setting)
+    return replace(_thermal_state(parameters, setting), occupation=bump.occupation)
 
 
 #: kind -> builder; states read from an earlier run are built where runs are read.
-INITIAL_STATES: dict[str, Callable[[Mapping[str, Any], Setting, int], InitialState]] = {
+INITIAL_STATES: dict[str, Callable[[Mapping[str, Any], Setting], InitialState]] = {
     "symbol": _symbol_state,
     "gaussian": _gaussian_state,
     "thermal": _thermal_state,

@@ -151,7 +151,7 @@ class MoviePicture:
         else:
             plot_largest_difference(corner, main, self.times)
         self.marker = corner.axvline(self.times[0], color="0.35", linewidth=1.5)
-        self.figure.suptitle(self.about["title"])
+        self.figure.suptitle(frames.heading(self.about))
         self.time_format = frames.time_format(self.times)
         self.time_units = frames.unit_text(frames.units_of("time", main.array))
         self.clock = top_left.set_title("", loc="left")

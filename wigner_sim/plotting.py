@@ -8,9 +8,10 @@ from wigner_sim.figures.of_convergence import plot_convergence
 from wigner_sim.figures.of_geometry import plot_geometry
 from wigner_sim.figures.of_runs import plot_comparison, plot_difference, plot_run
 from wigner_sim.figures.of_validation import plot_validation
-from wigner_sim.figures.saving import save_figure
+from wigner_sim.figures.saving import figure_suffix, save_figure
 
 __all__ = [
+    "figure_suffix",
     "plot_comparison",
     "plot_convergence",
     "plot_difference",

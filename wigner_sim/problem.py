@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from wigner_sim.case import Case
+from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import Expression
+from wigner_sim.feasibility import check_memory, check_step_count, memory_needed
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
@@ -17,14 +19,15 @@ from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
-from wigner_sim.observables import spectral_tail
+from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.runs import open_run, phase_variable
-from wigner_sim.steppers import STEPPERS, Composition, Stepper
+from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
+from wigner_sim.steppers.adaptive import ChosenStep
 
 #: Time differences of a driven Hamiltonian span this part of the run.
 DIFFERENCE_FRACTION = 2e-4
-#: Spectral tail of a band energy above which the grid cannot carry the crystal.
-COARSEST_TAIL = 1e-2
+#: Times of the run at which the stiffness of a driven Hamiltonian is looked at.
+N_PROBED_TIMES = 5
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,58 @@ class Problem:
         )
 
     def initial_density(self, stack: BandStack) -> np.ndarray:
-        """Densities w of all bands at time 0, shape (b, *x, *k)."""
-        states = zip(self.initial_states, stack.bands, strict=True)
-        return np.stack([state.density(band.effective(0.0)) for state, band in states])
+        """Densities w of all bands at time 0, shape (b, *x, *k).
+
+        Raises
+        ------
+        CaseError
+            If the state is not finite somewhere.
+        """
+        densities = []
+        for state, band in zip(self.initial_states, stack.bands, strict=True):
+            with np.errstate(all="ignore"):
+                densities.append(state.density(band.effective(0.0)))
+            if not np.isfinite(densities[-1]).all():
+                raise CaseError(
+                    f"initial_state: the density of band {band.band} is not finite everywhere: "
+                    "a width or temperature is too small, or a value too large"
+                )
+        return np.stack(densities)
+
+    def choose_step(self, stack: BandStack, w: np.ndarray, tolerance: float) -> ChosenStep:
+        """Largest step that is stable and accurate to ``tolerance`` by the end, see ``steppers.choose_step``.
+
+        A driven Hamiltonian is tried at its start, in the middle of the run and when it is stiffest.
+        """
+        radii = self._spectral_radii(stack)
+        check_step_count(self.duration * max(radii.values()) / self.stepper.stability_limit)
+        stiffest = max(radii, key=lambda time: radii[time])
+        times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.driven else {0.0}
+        try:
+            choices = [choose_step(self.stepper, stack, w, time, self.duration, tolerance) for time in times]
+        except OverflowError:
+            check_step_count(np.inf)
+            raise
+        chosen = min(choices, key=lambda choice: choice.dt)
+        check_step_count(self.duration / chosen.dt)
+        return chosen
+
+    def stability_limit(self, stack: BandStack) -> float:
+        """Largest stable step at any time of the run."""
+        radius = max(self._spectral_radii(stack).values())
+        return self.stepper.stability_limit / radius if radius else np.inf
+
+    def _spectral_radii(self, stack: BandStack) -> dict[float, float]:
+        """Spectral radius at a few times of the run (at its start, for a static Hamiltonian)."""
+        n_times = N_PROBED_TIMES if self.hamiltonian.driven else 1
+        times = np.linspace(0.0, self.duration, n_times)
+        return {float(time): stack.spectral_radius(float(time)) for time in times}
+
+    @property
+    def memory(self) -> float:
+        """About what a run needs at its largest, in bytes."""
+        h = self.hamiltonian
+        return memory_needed(self.grid, h.n_orbitals, self.options.order, h.separable)
 
     def dilated(self, dilation: float) -> Problem:
         """H(x/dilation, k, t/dilation) on a crystal longer by ``dilation``, and for a time longer by it."""
@@ -85,8 +137,20 @@ class Problem:
         return replace(self, options=replace(self.options, order=order))
 
 
-def build_problem(case: Case) -> Problem:
+def read_case(case: Case | str | Path, overrides: Sequence[str] = ()) -> Case:
+    """A case, or the one at a path, with ``"section.key=value"`` overrides applied."""
+    case = case if isinstance(case, Case) else load_case(case)
+    return case.with_overrides(overrides) if overrides else case
+
+
+def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     """Build the physical problem of a case.
+
+    Parameters
+    ----------
+    case : Case
+    with_initial_states : bool
+        A run that is resumed has its state already, and what the initial one came from may be gone.
 
     Raises
     ------
@@ -108,6 +172,9 @@ def build_problem(case: Case) -> Problem:
         grid.lengths,
         case.directory,
     )
+    if section.vector_potential is not None:
+        setting = Setting(grid.n_momentum_axes, grid.lengths, case.directory)
+        hamiltonian = with_vector_potential(hamiltonian, section.vector_potential, setting)
     if section.force is not None:
         hamiltonian = _with_force(hamiltonian, section.force)
     bands = tuple(range(hamiltonian.n_orbitals)) if case.bands.select == "all" else tuple(case.bands.select)
@@ -124,32 +191,12 @@ def build_problem(case: Case) -> Problem:
         difference_step=DIFFERENCE_FRACTION * case.time.end,
         refresh_interval=case.time.end / 8,
     )
-    states = tuple(_initial_state(case, grid, hamiltonian, band, index) for index, band in enumerate(bands))
-    return Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)
-
-
-def check_resolution(problem: Problem, stack: BandStack) -> list[str]:
-    """Refuse a grid that cannot carry the bands; return warnings for one that barely can.
-
-    Raises
-    ------
-    CaseError
-        Naming the axis, its points and how much finer it should be.
-    """
-    warnings = []
-    for band in stack.bands:
-        effective = band.effective(0.0)
-        for axis, name in enumerate(problem.grid.dims):
-            h = np.broadcast_to(effective.energy[0], problem.grid.shape)
-            tail, n = spectral_tail(h - h.mean(), [axis]), problem.grid.shape[axis]
-            where = f"band {band.band} along {name} on {n} points has a spectral tail of {tail:.1g}"
-            if tail > COARSEST_TAIL:
-                raise CaseError(
-                    f"the energy of {where}: the field is under-resolved, use at least {2 * n} points"
-                )
-            if tail > 1e-6:
-                warnings.append(f"the energy of {where}; {2 * n} points would resolve it better")
-    return warnings
+    states: tuple[InitialState, ...] = ()
+    if with_initial_states:
+        states = tuple(_initial_state(case, grid, hamiltonian, bands, index) for index in range(len(bands)))
+    problem = Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)
+    check_memory(problem.memory)
+    return problem
 
 
 def _grid(case: Case) -> PhaseSpaceGrid:
@@ -183,36 +230,40 @@ def _cell_flux(field: np.ndarray, n_dimensions: int) -> np.ndarray:
 
 
 def _initial_state(
-    case: Case, grid: PhaseSpaceGrid, hamiltonian: Hamiltonian, band: int, index: int
+    case: Case, grid: PhaseSpaceGrid, hamiltonian: Hamiltonian, bands: tuple[int, ...], index: int
 ) -> InitialState:
     parameters = case.initial_state.model_dump()
     kind = parameters.pop("kind")
     if kind == "from_run":
-        return InitialState(stored=_stored_density(case, parameters["run"], parameters["time"], band, grid))
+        path, time = case.directory / parameters["run"], parameters["time"]
+        return InitialState(stored=_stored_density(path, time, bands[index], grid))
     setting = Setting(grid.n_momentum_axes, grid.lengths, case.directory).with_numbers(hamiltonian.parameters)
-    return build_initial_state(kind, parameters, setting, index)
+    return build_initial_state(kind, parameters, setting, index, len(bands))
 
 
-def _stored_density(case: Case, run: str, time: float, band: int, grid: PhaseSpaceGrid) -> StoredDensity:
-    """Phase-space values of one band from an earlier run."""
-    with open_run(case.directory / run) as earlier:
+def _stored_density(path: Path, time: float, band: int, grid: PhaseSpaceGrid) -> StoredDensity:
+    """Phase-space values of one band from an earlier run; a time of -1 means the last one stored."""
+    with open_run(path) as earlier:
         stored = phase_variable(earlier.phase)
+        where = f"initial_state.run: {earlier.path}"
         if band not in stored["band"].values:
-            raise CaseError(
-                f"initial_state.run: {earlier.path} has no band {band}, only {list(stored['band'].values)}"
-            )
+            raise CaseError(f"{where} has no band {band}, only {', '.join(map(str, stored['band'].values))}")
+        axes = tuple(map(str, stored.dims[2:]))
+        if axes != grid.dims:
+            raise CaseError(f"{where} has the axes {', '.join(axes)}, this case {', '.join(grid.dims)}")
+        for name, period in zip(grid.dims, grid.periods, strict=True):
+            theirs = float(stored[name].attrs["period"])
+            if not np.isclose(theirs, period, rtol=1e-9):
+                raise CaseError(f"{where} has the period {theirs:g} along {name}, this case {period:g}")
         times = stored["time"].values
-        wanted = times[-1] if time == -1.0 else time
-        nearest = times[np.abs(times - wanted).argmin()]
-        if abs(nearest - wanted) > 1e-9 * max(1.0, abs(wanted)):
+        if not times.size:
+            raise CaseError(f'{where} has stored no state (its output.phase_every was "never"?)')
+        nearest = times[np.abs(times - time).argmin()] if time >= 0 else times[-1]
+        if time >= 0 and abs(nearest - time) > 1e-9 * max(1.0, time):
             raise CaseError(
-                f"initial_state.time: {earlier.path} has no state at {wanted:g}; nearest: {nearest:g}"
+                f"initial_state.time: {earlier.path} has no state at {time:g}; nearest: {nearest:g}"
             )
         values = np.asarray(stored.sel(band=band, time=nearest), dtype=float)
-        if values.ndim != grid.n_axes:
-            raise CaseError(
-                f"initial_state.run: {earlier.path} has axes {stored.dims[2:]}, this case {grid.dims}"
-            )
         face = str(stored.name)
     return StoredDensity(face, values)  # type: ignore[arg-type]
 

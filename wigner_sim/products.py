@@ -172,9 +172,9 @@ class ProductBands(LocalBands):
     """Local bands of H0(k), acting on sums of products coefficient by coefficient."""
 
     @classmethod
-    def of_bloch(cls, bloch: Array) -> ProductBands:
+    def of_bloch(cls, bloch: Array, scramble: int | None = None) -> ProductBands:
         """From the Bloch matrix ``(n, n, 1.., *k)``."""
-        bands = LocalBands.of(bloch)
+        bands = LocalBands.of(bloch, scramble)
         return cls(bands.energies, bands.vectors)
 
     def projector(self, bands: range) -> Any:

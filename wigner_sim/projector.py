@@ -35,9 +35,15 @@ class LocalBands:
     vectors: Array
 
     @classmethod
-    def of(cls, hamiltonian: Array) -> LocalBands:
-        """Diagonalise a Hermitian matrix symbol ``(n, n, *x, *k)`` at every point."""
+    def of(cls, hamiltonian: Array, scramble: int | None = None) -> LocalBands:
+        """Diagonalise a Hermitian matrix symbol ``(n, n, *x, *k)`` at every point.
+
+        With a seed ``scramble``, eigenvectors get random phases, and random unitaries where degenerate; no
+        result may change by it.
+        """
         energies, vectors = np.linalg.eigh(np.moveaxis(hamiltonian, (0, 1), (-2, -1)))
+        if scramble is not None:
+            vectors = vectors @ _random_gauge(energies, np.random.default_rng(scramble))
         return cls(np.moveaxis(energies, -1, 0), np.ascontiguousarray(np.moveaxis(vectors, (-2, -1), (0, 1))))
 
     @property
@@ -62,6 +68,15 @@ class LocalBands:
         return multiply(
             multiply(self.vectors, weights * in_eigenbasis, n_grid), adjoint(self.vectors), n_grid
         )
+
+
+def _random_gauge(energies: FloatArray, rng: np.random.Generator) -> Array:
+    """Random unitaries (..., n, n) that only mix states of equal energy."""
+    n = energies.shape[-1]
+    noise = rng.normal(size=(*energies.shape, n)) + 1j * rng.normal(size=(*energies.shape, n))
+    equal = np.abs(energies[..., :, None] - energies[..., None, :]) < 1e-10 * (1 + np.abs(energies).max())
+    unitary, _ = np.linalg.qr(np.where(equal, noise, 0.0))
+    return unitary
 
 
 def gap_to_other_bands(energies: FloatArray, bands: range) -> FloatArray:

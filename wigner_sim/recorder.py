@@ -1,4 +1,4 @@
-"""What a run stores: which observables go to which stream, with names, dimensions and units."""
+"""What a run stores and when: which observables go to which stream, with names, dimensions and units."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from wigner_sim.case.schema import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.observables import OBSERVABLES, BandState
-from wigner_sim.output import VariableSpec
+from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates, resume_stream, write_static
+from wigner_sim.propagator import Propagator
+from wigner_sim.run_directory import RunDirectory
+from wigner_sim.schedules import Schedule, make_schedule
 from wigner_sim.symbols import FloatArray
 
+STREAMS = ("scalars", "fields", "phase")
 SCALARS = (
     "particle_number",
     "energy",
@@ -25,6 +31,102 @@ SCALARS = (
 DRIFTS = {"particle_number_drift": "particle_number", "energy_drift": "energy"}
 FIELDS = ("density", "energy_density", "momentum_distribution")
 FACE_NAMES = {"f": "band density f", "w": "density w that is stepped", "c": "occupation c"}
+
+
+class Recorder:
+    """The streams of a run, each written at its own cadence.
+
+    Parameters
+    ----------
+    stack : BandStack
+        The bands that are followed.
+    output : OutputSection
+        What is stored, and how often.
+    """
+
+    def __init__(self, stack: BandStack, output: OutputSection):
+        self._bands = stack.bands
+        self._grid = stack.bands[0].grid
+        self._output = output
+        self._schedules: dict[str, Schedule] = {
+            name: make_schedule(getattr(output, f"{name}_every")) for name in STREAMS
+        }
+        self._streams: dict[str, NetcdfStream] = {}
+        self._initial: dict[str, FloatArray] = {}
+        #: The scalars of the last record.
+        self.latest: dict[str, FloatArray] = {}
+
+    def open(
+        self, directory: RunDirectory, attributes: Mapping[str, str], resume_at: float | None = None
+    ) -> None:
+        """Begin the files of a run, or continue them at a time, without what was stored after it."""
+        coordinates = grid_coordinates(self._grid, [band.band for band in self._bands])
+        options: dict[str, Any] = {
+            "precision": self._output.precision,
+            "compression": self._output.compression,
+        }
+        for name in STREAMS:
+            path, variables = (
+                directory.stream_path(name),
+                stream_variables(name, self._grid, self._output.face),
+            )
+            # drifts would be lost in single precision
+            how = options | {"precision": "float64"} if name == "scalars" else options
+            if resume_at is None:
+                self._streams[name] = NetcdfStream(path, variables, coordinates, attributes, **how)
+            else:
+                self._streams[name] = resume_stream(
+                    path, resume_at, variables, coordinates, attributes, **how
+                )
+        path = directory.stream_path("geometry")
+        if not path.exists():
+            specs, arrays = geometry_variables([band.effective(0.0) for band in self._bands])
+            write_static(path, specs, coordinates, attributes, arrays, **options)
+
+    def close(self) -> None:
+        """Close all files."""
+        for stream in self._streams.values():
+            stream.close()
+
+    def next_time(self) -> float:
+        """Time of the next record that is set by simulated time; steps end there."""
+        return min(schedule.next_time() for schedule in self._schedules.values())
+
+    def record(self, propagator: Propagator, last: bool = False) -> bool:
+        """Write what is due (at the end of a run: whatever is stored at all); say whether scalars were."""
+        time = propagator.time
+        due = [name for name, schedule in self._schedules.items() if schedule.due(propagator.n_steps, time)]
+        if last:
+            due = [name for name in STREAMS if getattr(self._output, f"{name}_every") != "never"]
+        if not due:
+            return False
+        states = [
+            BandState(band.effective(time), w) for band, w in zip(self._bands, propagator.w, strict=True)
+        ]
+        if "scalars" in due:
+            self.latest = self._scalars(states, propagator.last_step or propagator.dt)
+            self._streams["scalars"].append(time, self.latest)
+        if "fields" in due:
+            self._streams["fields"].append(time, band_fields(states))
+        if "phase" in due:
+            self._streams["phase"].append(time, band_phase(states, self._output.face))
+        return "scalars" in due
+
+    def _scalars(self, states: Sequence[BandState], step: float) -> dict[str, FloatArray]:
+        scalars = band_scalars(states)
+        self._initial = self._initial or {**scalars, **drift_scales(states)}
+        return {**scalars, **relative_drifts(scalars, self._initial), "time_step": np.asarray(step)}
+
+    def state(self) -> dict[str, Any]:
+        """What a restart needs: when each stream is due, and what drifts are measured from."""
+        schedules = {name: schedule.state() for name, schedule in self._schedules.items()}
+        return {"schedules": schedules, "initial": self._initial}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+        self._initial = {name: np.asarray(values) for name, values in state["initial"].items()}
+        for name, schedule in self._schedules.items():
+            schedule.restore(state["schedules"][name])
 
 
 def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[VariableSpec]:
@@ -40,7 +142,7 @@ def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[Vari
         specs.append(VariableSpec(name, dims, observable.units, observable.long_name, observable.equation))
     if stream == "scalars":
         for name, of in DRIFTS.items():
-            about = f"relative change of the {OBSERVABLES[of].long_name} since time 0"
+            about = f"change of the {OBSERVABLES[of].long_name} since time 0, over the sum of absolute values"
             specs.append(VariableSpec(name, ("time", "band"), "1", about))
         specs.append(VariableSpec("time_step", ("time",), "1", "last time step taken"))
     return specs
@@ -54,12 +156,23 @@ def band_scalars(states: Sequence[BandState]) -> dict[str, FloatArray]:
 def relative_drifts(
     scalars: Mapping[str, FloatArray], initial: Mapping[str, FloatArray]
 ) -> dict[str, FloatArray]:
-    """Relative changes of the conserved scalars since the start."""
-    drifts = {}
-    for name, of in DRIFTS.items():
-        scale = np.maximum(np.abs(initial[of]), np.finfo(float).tiny)
-        drifts[name] = (scalars[of] - initial[of]) / scale
-    return drifts
+    """Changes of the conserved scalars since the start, in units of :func:`drift_scales`."""
+    return {name: (scalars[of] - initial[of]) / initial[f"{of}_scale"] for name, of in DRIFTS.items()}
+
+
+def drift_scales(states: Sequence[BandState]) -> dict[str, FloatArray]:
+    """``int |w|`` and ``int |w h_w|``: what a drift is relative to, also where contributions cancel."""
+    tiny = np.finfo(float).tiny
+    densities = {
+        "particle_number_scale": [np.abs(state.w) for state in states],
+        "energy_scale": [np.abs(state.w * state.effective.total_energy_symbol) for state in states],
+    }
+    return {
+        name: np.array(
+            [max(float(state.grid.integrate(v)), tiny) for state, v in zip(states, values, strict=True)]
+        )
+        for name, values in densities.items()
+    }
 
 
 def band_fields(states: Sequence[BandState]) -> dict[str, FloatArray]:

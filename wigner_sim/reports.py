@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
+from wigner_sim.errors import CaseError
 from wigner_sim.problem import describe
-from wigner_sim.runs import open_run
+from wigner_sim.recorder import STREAMS, stream_variables
+from wigner_sim.runs import Run, open_run
 from wigner_sim.simulation import Prepared
 
 
@@ -26,12 +30,33 @@ def check_report(prepared: Prepared) -> str:
             line += f", largest metric length {np.sqrt(np.abs(effective.metric).max()):.3g}"
         lines.append(line)
     n_steps = int(np.ceil(problem.duration / prepared.propagator.dt - 1e-9))
-    size = prepared.propagator.w.nbytes
     dt, reason = prepared.propagator.dt, prepared.step_reason
     lines.append(f"step: {dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({reason})")
-    lines.append(f"state: {size / 1e6:.3g} MB for {len(stack.bands)} band(s)")
+    state = prepared.propagator.w.nbytes / 1e6
+    lines.append(f"memory: about {problem.memory / 1e6:.3g} MB, of which {state:.3g} MB for the state")
+    lines += _disk_lines(prepared, n_steps)
     lines += [f"warning: {warning}" for warning in prepared.warnings]
     return "\n".join(lines)
+
+
+def _disk_lines(prepared: Prepared, n_steps: int) -> list[str]:
+    """What each stream will take on disk before compression."""
+    output, grid = prepared.case.output, prepared.problem.grid
+    n_bands, n_bytes = len(prepared.stack.bands), 4 if output.precision == "float32" else 8
+    lines = []
+    for name in STREAMS:
+        every = getattr(output, f"{name}_every")
+        if every == "never":
+            continue
+        n_records = (
+            prepared.problem.duration / every if isinstance(every, float) else n_steps / every["steps"]
+        )
+        specs = stream_variables(name, grid, output.face)
+        sizes = dict(zip(grid.dims, grid.shape, strict=True)) | {"band": n_bands, "time": 1}
+        values = sum(float(np.prod([sizes[dim] for dim in spec.dims])) for spec in specs)
+        size = (np.ceil(n_records) + 1) * values * (8 if name == "scalars" else n_bytes)
+        lines.append(f"{name}.nc: about {np.ceil(n_records) + 1:.6g} records, {size / 1e6:.3g} MB")
+    return lines
 
 
 def info(path: str | Path) -> str:
@@ -48,7 +73,7 @@ def info(path: str | Path) -> str:
         If there is no run.
     """
     with open_run(path) as run:
-        status = run.status
+        status, state = run.status, _state(run)
         scalars = run.scalars
         attributes = scalars.attrs
         lines = [
@@ -56,18 +81,12 @@ def info(path: str | Path) -> str:
             f"title: {attributes.get('title', '')}",
             "run id: "
             + ", ".join(str(attributes.get(key, "")) for key in ("run_id", "source", "date_created")),
-            f"state: {status.get('state', 'unknown')}, t = {status.get('time', float('nan')):g} "
+            f"state: {state}, t = {status.get('time', float('nan')):g} "
             f"of {status.get('end', float('nan')):g}",
         ]
         if "time_step_reason" in attributes:
             lines.append(f"step: {attributes['time_step_reason']}")
-        for name in ("particle_number", "energy"):
-            start = np.atleast_1d(scalars[name].isel(time=0).values)
-            drift = np.abs(scalars[f"{name}_drift"].values).max(axis=0)
-            for band, value, worst in zip(scalars["band"].values, start, np.atleast_1d(drift), strict=True):
-                lines.append(
-                    f"{name}, band {band}: {value:.10g} at start, largest relative drift {worst:.2g}"
-                )
+        lines += _conservation_lines(scalars)
         for stream in ("scalars", "fields", "phase", "geometry"):
             file = run.directory.stream_path(stream)
             if file.exists():
@@ -76,3 +95,25 @@ def info(path: str | Path) -> str:
                 size = f"{file.stat().st_size / 1e6:.3g} MB"
                 lines.append(f"{file.name}: {size}{records}: {', '.join(map(str, dataset.data_vars))}")
     return "\n".join(lines)
+
+
+def _state(run: Run) -> str:
+    """What the run says of itself, unless it was killed and could not."""
+    state = str(run.status.get("state", "unknown"))
+    if state == "running":
+        with contextlib.suppress(CaseError, OSError), run.directory.lock():
+            return "killed; its last checkpoint is where `wigner-sim resume` continues"
+    return state
+
+
+def _conservation_lines(scalars: xr.Dataset) -> list[str]:
+    """Start value and largest drift of what is conserved, band by band (none before the first record)."""
+    if not scalars.sizes["time"]:
+        return []
+    lines = []
+    for name in ("particle_number", "energy"):
+        start = scalars[name].isel(time=0).values
+        drift = np.abs(scalars[f"{name}_drift"].values).max(axis=0)
+        for band, value, worst in zip(scalars["band"].values, start, drift, strict=True):
+            lines.append(f"{name}, band {band}: {value:.10g} at start, largest relative drift {worst:.2g}")
+    return lines

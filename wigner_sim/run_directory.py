@@ -81,9 +81,13 @@ class RunDirectory:
         handler = logging.FileHandler(self.log_path, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)
+        level = logger.level
+        if logger.getEffectiveLevel() > logging.INFO:  # the log is complete also where nobody else listens
+            logger.setLevel(logging.INFO)
         try:
             yield
         finally:
+            logger.setLevel(level)
             logger.removeHandler(handler)
             handler.close()
 

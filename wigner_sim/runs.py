@@ -188,7 +188,8 @@ def moments(dataset: xr.Dataset) -> xr.Dataset:
     """Particle number, and mean and spread along every axis.
 
     On a periodic axis of period L they come from the first harmonic R = <exp(2 pi i z / L)>: mean
-    L arg(R) / 2 pi, spread (L / 2 pi) sqrt(-2 ln |R|); both tend to the ordinary ones for a narrow packet.
+    ``L arg(R) / 2 pi``, spread ``(L / 2 pi) sqrt(-2 ln |R|)``; both tend to the ordinary ones
+    for a narrow packet.
     """
     values = phase_variable(dataset)
     axes = [str(name) for name in values.dims if name not in ("time", "band")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import threading
 import time as wall_time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,32 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from wigner_sim.case import Case, load_case
-from wigner_sim.errors import CaseError, InterruptedRunError, NumericalStopError
+from wigner_sim.case import Case
+from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
+from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.monitors import Monitors
-from wigner_sim.observables import BandState
-from wigner_sim.output import NetcdfStream, grid_coordinates, resume_stream, write_static
-from wigner_sim.problem import Problem, build_problem, check_resolution, describe
+from wigner_sim.problem import Problem, build_problem, describe, read_case
 from wigner_sim.progress import Progress
 from wigner_sim.propagator import Propagator
 from wigner_sim.provenance import provenance
-from wigner_sim.recorder import (
-    band_fields,
-    band_phase,
-    band_scalars,
-    geometry_variables,
-    relative_drifts,
-    stream_variables,
-)
+from wigner_sim.recorder import Recorder
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
-from wigner_sim.schedules import Schedule, make_schedule
-from wigner_sim.steppers import StepDoubling, choose_step
+from wigner_sim.schedules import EveryWallSeconds, make_schedule
+from wigner_sim.steppers import StepDoubling
 
 _log = logging.getLogger("wigner_sim.simulation")
 
-STREAMS = ("scalars", "fields", "phase")
+#: Seconds of real time between two updates of status.json.
+STATUS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ class Prepared:
     stack: BandStack
     propagator: Propagator
     step_reason: str
-    warnings: Sequence[str]
+    warnings: Sequence[str] = ()
 
 
 def prepare(case: Case) -> Prepared:
@@ -66,14 +60,45 @@ def prepare(case: Case) -> Prepared:
     """
     problem = build_problem(case)
     stack = problem.stack()
-    warnings = check_resolution(problem, stack)
+    warnings = [*check_resolution(problem.grid, stack), *check_gradients(stack)]
     w = problem.initial_density(stack)
+    warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     dt, reason = _time_step(case, problem, stack, w)
+    return Prepared(case, problem, stack, _propagator(case, problem, stack, w, dt), reason, warnings)
+
+
+def prepare_resumed(case: Case, checkpoint: Mapping[str, Any]) -> Prepared:
+    """Build the problem and continue from a checkpoint: state and step come from there, not from the case."""
+    problem = build_problem(case, with_initial_states=False)
+    stack = problem.stack()
+    state = checkpoint["propagator"]
+    propagator = _propagator(case, problem, stack, state["w"], state["dt"])
+    propagator.restore(state)
+    return Prepared(case, problem, stack, propagator, checkpoint["step_reason"])
+
+
+def _propagator(case: Case, problem: Problem, stack: BandStack, w: np.ndarray, dt: float) -> Propagator:
     adaptive = None
     if case.time.adaptive:
         adaptive = StepDoubling(problem.stepper, problem.tolerance, problem.duration, dt)
-    propagator = Propagator(stack, problem.stepper, w, dt, adaptive)
-    return Prepared(case, problem, stack, propagator, reason, warnings)
+    return Propagator(stack, problem.stepper, w, dt, adaptive)
+
+
+def _time_step(case: Case, problem: Problem, stack: BandStack, w: np.ndarray) -> tuple[float, str]:
+    """The step and the reason for it; one given in the case has to be stable and no longer than the run."""
+    if case.time.step == "auto":
+        chosen = problem.choose_step(stack, w, problem.tolerance)
+        return chosen.dt, chosen.reason
+    step, limit = float(case.time.step), problem.stability_limit(stack)
+    if step > limit:
+        raise CaseError(
+            f"time.step = {step:g} is above the stability limit {limit:.4g} of {problem.stepper.name} "
+            f'on this grid: use a smaller one, or "auto"'
+        )
+    if step > problem.duration:
+        raise CaseError(f"time.step = {step:g} is longer than the run, time.end = {problem.duration:g}")
+    check_step_count(problem.duration / step)
+    return step, "given in the case"
 
 
 def check(case: Case | str | Path, overrides: Sequence[str] = ()) -> Prepared:
@@ -90,8 +115,7 @@ def check(case: Case | str | Path, overrides: Sequence[str] = ()) -> Prepared:
     CaseError
         If it cannot be run as written.
     """
-    case = case if isinstance(case, Case) else load_case(case)
-    return prepare(case.with_overrides(overrides) if overrides else case)
+    return prepare(read_case(case, overrides))
 
 
 def run(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: bool = False) -> Run:
@@ -130,15 +154,15 @@ def resume(path: str | Path, show_progress: bool = False) -> Run:
     directory = open_run(path).directory
     if not directory.checkpoints.paths():
         raise CaseError(f"{directory.path}: no checkpoint to resume from")
-    state = directory.checkpoints.load_latest()
-    prepared = prepare(directory.case)
-    if state["propagator"]["time"] >= prepared.problem.duration:
-        raise CaseError(f"{directory.path}: the run is complete (t = {prepared.problem.duration:g})")
-    return Simulation(prepared, directory, show_progress, state).integrate()
+    checkpoint = directory.checkpoints.load_latest()
+    case = directory.case
+    if checkpoint["propagator"]["time"] >= case.time.end:
+        raise CaseError(f"{directory.path}: the run is complete (t = {case.time.end:g})")
+    return Simulation(prepare_resumed(case, checkpoint), directory, show_progress, checkpoint).integrate()
 
 
 class Simulation:
-    """One run: streams with their schedules, guards, checkpoints, and the loop.
+    """One run: records, guards, checkpoints, and the loop.
 
     Parameters
     ----------
@@ -146,7 +170,7 @@ class Simulation:
     directory : RunDirectory
     show_progress : bool
     checkpoint : mapping, optional
-        State to continue from.
+        What ``prepared`` continues from.
     """
 
     def __init__(
@@ -156,54 +180,41 @@ class Simulation:
         show_progress: bool = False,
         checkpoint: Mapping[str, Any] | None = None,
     ):
-        self._case, self._problem, self._stack = prepared.case, prepared.problem, prepared.stack
-        self._propagator = prepared.propagator
         self._prepared = prepared
+        self._case, self._problem = prepared.case, prepared.problem
+        self._propagator = prepared.propagator
         self._directory = directory
         self._shown = show_progress
-        output = prepared.case.output
-        self._schedules: dict[str, Schedule] = {
-            name: make_schedule(getattr(output, f"{name}_every")) for name in STREAMS
-        }
-        self._checkpoint_schedule = make_schedule(output.checkpoint_every)
+        self._recorder = Recorder(prepared.stack, prepared.case.output)
+        self._checkpoint_schedule = make_schedule(prepared.case.output.checkpoint_every)
+        self._status_schedule = EveryWallSeconds(STATUS_SECONDS)
         self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian)
         self._run_id = str(uuid.uuid4())
-        self._initial: dict[str, np.ndarray] = {}
         self._resumed = checkpoint is not None
-        self._streams: dict[str, NetcdfStream] = {}
-        self._latest: dict[str, np.ndarray] = {}
         if checkpoint is not None:
             self._restore(checkpoint)
 
     def integrate(self) -> Run:
         """Step to the end of the run, recording on the way."""
-        end = self._problem.duration
+        started = wall_time.monotonic()
         with ExitStack() as stack:
             stack.enter_context(self._directory.lock())
             stack.enter_context(self._directory.logging_to_file())
-            self._announce()
-            self._open_streams(stack)
-            progress = stack.enter_context(Progress(self._propagator.time, end, self._shown))
             interrupted = stack.enter_context(_interrupts())
-            started = wall_time.monotonic()
+            self._announce()
             try:
-                if not self._resumed:
-                    self._record()
-                while self._propagator.time < end:
-                    self._propagator.advance(min(end, self._next_time()))
-                    self._record()
-                    progress.update(self._propagator.time, self._figures())
-                    if self._checkpoint_schedule.due(self._propagator.n_steps, self._propagator.time):
-                        self._save("running")
-                    if interrupted():
-                        self._stop(f"interrupted at t = {self._propagator.time:.6g}", InterruptedRunError)
-            except (NumericalStopError, FloatingPointError) as error:
-                self._directory.write_status(self._status(f"stopped: {error}"))
-                _log.error("%s", error)
-                raise (
-                    error if isinstance(error, NumericalStopError) else NumericalStopError(str(error))
-                ) from None
-            self._save("complete")
+                stack.enter_context(closing(self._recorder))
+                self._recorder.open(
+                    self._directory, self._attributes(), self._propagator.time if self._resumed else None
+                )
+                self._step_to_end(interrupted)
+            except InterruptedRunError:
+                raise
+            except BaseException as error:
+                reason = str(error) or type(error).__name__
+                self._directory.write_status(self._status(f"stopped: {reason}"))
+                _log.error("stopped at t = %.6g: %s", self._propagator.time, reason)
+                raise
             _log.info("done: %d steps in %.1f s", self._propagator.n_steps, wall_time.monotonic() - started)
         return open_run(self._directory.path)
 
@@ -216,12 +227,12 @@ class Simulation:
             _log.warning(warning)
         kind = "adaptive step, first" if self._case.time.adaptive else "step"
         _log.info("%s %.6g (%s)", kind, self._propagator.dt, self._prepared.step_reason)
-        _log.info("%s in %s", "resumed" if self._resumed else "run", self._directory.path)
+        begun = f"resumed at t = {self._propagator.time:.6g}" if self._resumed else "run"
+        _log.info("%s in %s", begun, self._directory.path)
 
-    def _open_streams(self, stack: ExitStack) -> None:
-        grid, output = self._problem.grid, self._case.output
-        coordinates = grid_coordinates(grid, self._problem.bands)
-        attributes = provenance(
+    def _attributes(self) -> dict[str, str]:
+        """Global attributes of the output files."""
+        return provenance(
             self._case.title,
             self._directory.case_text,
             self._case.to_toml(),
@@ -229,76 +240,63 @@ class Simulation:
             case_name=self._case.name,
             time_step_reason=self._prepared.step_reason,
         )
-        for name in STREAMS:
-            # drifts would be lost in single precision
-            options: dict[str, Any] = {
-                "precision": "float64" if name == "scalars" else output.precision,
-                "compression": output.compression,
-            }
-            path, variables = self._directory.stream_path(name), stream_variables(name, grid, output.face)
-            if self._resumed:
-                time = self._propagator.time
-                stream = resume_stream(path, time, variables, coordinates, attributes, **options)
-            else:
-                stream = NetcdfStream(path, variables, coordinates, attributes, **options)
-            self._streams[name] = stack.enter_context(stream)
-        path = self._directory.stream_path("geometry")
-        if not path.exists():
-            specs, arrays = geometry_variables([band.effective(0.0) for band in self._stack.bands])
-            write_static(path, specs, coordinates, attributes, arrays, **options)
+
+    def _step_to_end(self, interrupted: Callable[[], bool]) -> None:
+        propagator, end = self._propagator, self._problem.duration
+        with Progress(propagator.time, end, self._shown) as progress:
+            if not self._resumed:
+                self._record()
+                self._checkpoint_schedule.due(0, 0.0)
+                self._save("running")
+            while propagator.time < end:
+                if interrupted():
+                    self._stop_for_now()
+                self._advance(min(end, self._recorder.next_time()))
+                self._record()
+                progress.update(propagator.time, self._figures())
+                if self._status_schedule.due(propagator.n_steps, propagator.time):
+                    self._directory.write_status(self._status("running"))
+                # checkpoints never shape a step: when they fall must not change the result
+                if propagator.time < end and self._checkpoint_schedule.due(
+                    propagator.n_steps, propagator.time
+                ):
+                    self._save("running")
+            self._save("complete")
+
+    def _advance(self, limit: float) -> None:
+        """Take one step; a state that is not finite never gets into a checkpoint."""
+        propagator = self._propagator
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                propagator.advance(limit)
+        except FloatingPointError as error:
+            raise NumericalStopError(f"at t = {propagator.time:.6g} {error}") from None
+        except BandTouchingError as error:
+            raise NumericalStopError(f"shortly after t = {propagator.time:.6g}: {error}") from None
+        if not np.isfinite(propagator.w).all():
+            raise NumericalStopError(
+                f"the state is no longer finite at t = {propagator.time:.6g}: the step is unstable; "
+                "reduce time.step"
+            )
 
     def _record(self) -> None:
-        """Write what is due at the present time."""
-        time, n_steps = self._propagator.time, self._propagator.n_steps
-        due = [name for name, schedule in self._schedules.items() if schedule.due(n_steps, time)]
-        if time >= self._problem.duration:
-            due = [name for name in STREAMS if self._case_stores(name)]
-        if not due:
-            return
-        states = [
-            BandState(band.effective(time), w)
-            for band, w in zip(self._stack.bands, self._propagator.w, strict=True)
-        ]
-        if "scalars" in due:
-            self._latest = self._scalars(states)
-            self._streams["scalars"].append(time, self._latest)
-            self._monitors.check(time, self._latest)
-        if "fields" in due:
-            self._streams["fields"].append(time, band_fields(states))
-        if "phase" in due:
-            self._streams["phase"].append(time, band_phase(states, self._case.output.face))
-
-    def _scalars(self, states: Sequence[BandState]) -> dict[str, np.ndarray]:
-        scalars = band_scalars(states)
-        self._initial = self._initial or dict(scalars)
-        return {
-            **scalars,
-            **relative_drifts(scalars, self._initial),
-            "time_step": np.asarray(self._propagator.last_step or self._propagator.dt),
-        }
-
-    def _case_stores(self, stream: str) -> bool:
-        last = self._streams[stream].times
-        return getattr(self._case.output, f"{stream}_every") != "never" and not (
-            len(last) and last[-1] >= self._propagator.time
-        )
-
-    def _next_time(self) -> float:
-        return min(
-            schedule.next_time() for schedule in (*self._schedules.values(), self._checkpoint_schedule)
-        )
+        """Write what is due at the present time, and let the guards look at it."""
+        if self._recorder.record(self._propagator, last=self._propagator.time >= self._problem.duration):
+            self._monitors.check(self._propagator.time, self._recorder.latest)
 
     def _figures(self) -> dict[str, str]:
-        if not self._latest:
-            return {"step": str(self._propagator.n_steps)}
-        worst = {name: float(np.abs(values).max()) for name, values in self._latest.items()}
-        return {
-            "step": str(self._propagator.n_steps),
-            "dN": f"{worst['particle_number_drift']:.1e}",
-            "dE": f"{worst['energy_drift']:.1e}",
-            "tail": f"{max(worst['spectral_tail_x'], worst['spectral_tail_k']):.0e}",
-            "c": f"{float(self._latest['occupation_min'].min()):.3g}..{worst['occupation_max']:.3g}",
-        }
+        """What the progress line says besides the time."""
+        latest = self._recorder.latest
+        figures = {"step": str(self._propagator.n_steps)}
+        if latest:
+            worst = {name: float(np.abs(values).max()) for name, values in latest.items()}
+            figures |= {
+                "dN": f"{worst['particle_number_drift']:.1e}",
+                "dE": f"{worst['energy_drift']:.1e}",
+                "tail": f"{max(worst['spectral_tail_x'], worst['spectral_tail_k']):.0e}",
+                "c": f"{latest['occupation_min'].min():.3g}..{latest['occupation_max'].max():.3g}",
+            }
+        return figures
 
     # --- state ---
 
@@ -315,9 +313,9 @@ class Simulation:
         self._directory.checkpoints.save(
             {
                 "run_id": self._run_id,
+                "step_reason": self._prepared.step_reason,
                 "propagator": self._propagator.state(),
-                "initial": self._initial,
-                "schedules": {name: schedule.state() for name, schedule in self._schedules.items()},
+                "recorder": self._recorder.state(),
                 "checkpoint_schedule": self._checkpoint_schedule.state(),
             },
             self._propagator.n_steps,
@@ -326,29 +324,16 @@ class Simulation:
 
     def _restore(self, checkpoint: Mapping[str, Any]) -> None:
         self._run_id = str(checkpoint["run_id"])
-        self._propagator.restore(checkpoint["propagator"])
-        self._initial = {name: np.asarray(values) for name, values in checkpoint["initial"].items()}
-        for name, schedule in self._schedules.items():
-            schedule.restore(checkpoint["schedules"][name])
+        self._recorder.restore(checkpoint["recorder"])
         self._checkpoint_schedule.restore(checkpoint["checkpoint_schedule"])
 
-    def _stop(self, reason: str, error: type[InterruptedRunError]) -> None:
-        self._save(f"stopped: {reason}")
-        raise error(f"{reason}; continue with: wigner-sim resume {self._directory.path}")
-
-
-def _time_step(case: Case, problem: Problem, stack: BandStack, w: np.ndarray) -> tuple[float, str]:
-    if case.time.step == "auto":
-        chosen = choose_step(problem.stepper, stack, w, 0.0, problem.duration, problem.tolerance)
-        return chosen.dt, chosen.reason
-    step, radius = float(case.time.step), stack.spectral_radius(0.0)
-    limit = problem.stepper.stability_limit / radius if radius else np.inf
-    if step > limit:
-        raise CaseError(
-            f"time.step = {step:g} is above the stability limit {limit:.4g} of {problem.stepper.name} "
-            f'on this grid: use a smaller one, or "auto"'
-        )
-    return step, "given in the case"
+    def _stop_for_now(self) -> None:
+        """Leave a checkpoint and say how to go on."""
+        self._save("stopped: interrupted")
+        reason = f"interrupted at t = {self._propagator.time:.6g}"
+        _log.info(reason)
+        path = shlex.quote(str(self._directory.path))
+        raise InterruptedRunError(f"{reason}; continue with: wigner-sim resume {path}")
 
 
 @contextmanager

@@ -65,7 +65,8 @@ def run_study(study: Study, quick: bool = False, overrides: Sequence[str] = ()) 
     """One study, see :func:`run_validation`; ``overrides`` of its case as in ``Case.with_overrides``."""
     started = wall_time.perf_counter()
     case = Case.from_dict(study.case)
-    result = converge(case, study.quick if quick else study.dilations, overrides=overrides, start=study.start)
+    dilations = study.quick if quick and study.quick is not None else study.dilations
+    result = converge(case, dilations, overrides=overrides, start=study.start)
     axes = ("x", "y", "z")[: len(case.grid.sites)]
     momenta = ("kx", "ky", "kz")[: len(case.grid.n_k or ())]
     return {

@@ -159,6 +159,13 @@ class HamiltonianSection(Section):
         "a list of numbers or expressions of t, one per momentum axis",
         "none",
     )
+    vector_potential: Expressions | None = key(
+        None,
+        "Periodic vector potential A(x, t) along each lattice vector, H(x, k + A(x, t), t): the part of a "
+        "magnetic field that varies in space.",
+        "a list of numbers or expressions of x and t, one per momentum axis",
+        "none",
+    )
     minimum_gap: Positive = key(
         0.05, "Smallest gap around the chosen bands that is accepted (energy).", "a number > 0"
     )

@@ -7,8 +7,10 @@ label says so.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,7 +45,7 @@ class Run(Protocol):
 def stream(run: Run, name: str) -> xr.Dataset:
     """Return one stream of the run; a missing or empty one is a CaseError."""
     dataset = getattr(run, name, None)
-    if dataset is None or not dataset.data_vars:
+    if dataset is None or not dataset.data_vars or dataset.sizes.get("time") == 0:
         raise CaseError(
             f"run {run.path} has no '{name}' output, which this picture needs: ask for it in the case"
         )
@@ -51,17 +53,35 @@ def stream(run: Run, name: str) -> xr.Dataset:
 
 
 def provenance(run: Run) -> dict[str, str]:
-    """Title, case name and run id of a run, from the attributes of its streams."""
+    """Title, case name, run id and equation of a run, from the attributes of its streams."""
     attrs: dict[str, Any] = {}
     for name in ("scalars", "fields", "phase", "geometry"):
-        dataset = getattr(run, name, None)
-        attrs = {**(dataset.attrs if dataset is not None else {}), **attrs}
+        with contextlib.suppress(CaseError):  # an exact run has no geometry, for instance
+            dataset = getattr(run, name, None)
+            attrs = {**(dataset.attrs if dataset is not None else {}), **attrs}
     case = str(attrs.get("case_name", Path(run.path).name))
     return {
         "title": str(attrs.get("title") or case),
         "case": case,
         "run_id": str(attrs.get("run_id", "unknown")),
+        "equation": _equation(attrs),
     }
+
+
+def _equation(attrs: Mapping[str, Any]) -> str:
+    """What was solved: ``exact``, or ``order 2 without metric``; empty if the file does not say."""
+    if attrs.get("method") == "exact":
+        return "exact"
+    equation = tomllib.loads(str(attrs.get("case_resolved_toml", ""))).get("equation", {})
+    if "order" not in equation:
+        return ""
+    off = [name.replace("_", " ") for name, on in equation.get("terms", {}).items() if not on]
+    return f"order {equation['order']}" + (f" without {', '.join(off)}" if off else "")
+
+
+def heading(about: Mapping[str, str]) -> str:
+    """Title of a figure: the case's own, and what was solved."""
+    return about["title"] + (f" ({about['equation']})" if about["equation"] else "")
 
 
 def joint_provenance(run_a: Run, run_b: Run) -> dict[str, str]:
@@ -69,7 +89,9 @@ def joint_provenance(run_a: Run, run_b: Run) -> dict[str, str]:
     a, b = provenance(run_a), provenance(run_b)
     joint = {key: f"{a[key]} minus {b[key]}" for key in a}
     if a["title"] == b["title"]:
-        joint["title"] = f"{a['title']}: {a['run_id']} minus {b['run_id']}"
+        joint["title"] = a["title"]
+        if a["equation"] == b["equation"]:
+            joint["equation"] = f"run {Path(run_a.path).name} minus run {Path(run_b.path).name}"
     return joint
 
 
@@ -95,18 +117,21 @@ def symbol(name: str) -> str:
 
 def unit_text(units: str) -> str:
     r"""Units as they appear on an axis, in mathtext: ``hbar/energy`` -> ``$\hbar$/energy``."""
-    units = {"1": "", "dimensionless": "", "radians": "rad"}.get(units, units)
-    units = re.sub(r"\blattice[ _]constants?\b", "$a$", units)
+    units = {"1": "", "dimensionless": ""}.get(units, units)
     units = re.sub(r"\b1/a\b", "$1/a$", units)
     units = re.sub(r"(\^|\*\*)(-?\d+)", r"$^{\2}$", units)
     return re.sub(r"\bhbar\b", r"$\\hbar$", units)
 
 
 def units_of(dimension: str, array: xr.DataArray) -> str:
-    """Units of a position, momentum or time axis, as the file states them."""
-    default = "hbar/energy" if dimension == "time" else "1/a" if dimension[0] == "k" else "lattice constants"
+    """Units of a position, momentum or time axis in words of the field.
+
+    Files hold UDUNITS, which know no lattice constant: there they are 1 and radian.
+    """
+    usual = "hbar/energy" if dimension == "time" else "1/a" if dimension[0] == "k" else "lattice constants"
     attrs = array[dimension].attrs if dimension in array.coords else {}
-    return str(attrs.get("units", default))
+    units = str(attrs.get("units", usual))
+    return usual if units in ("1", "radian") else units
 
 
 def axis_label(dimension: str, array: xr.DataArray) -> str:
@@ -205,7 +230,7 @@ def momentum_dims(array: xr.DataArray) -> tuple[str, ...]:
 
 def image_series(run: Run, band: int | str | None) -> FrameSeries:
     """Return the main picture: ``f(x, kx)`` with one position axis, the density ``n(x, y)`` with more."""
-    if "density" in (getattr(run, "fields", None) or ()):
+    if "density" in (getattr(run, "fields", None) or ()) and run.fields.sizes["time"]:
         density = run.fields["density"]
         if len(position_dims(density)) > 1:
             return frame_series(density, "n", position_dims(density)[:2], band)

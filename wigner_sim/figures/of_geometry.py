@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -23,13 +25,14 @@ from wigner_sim.figures.panels import (
 
 #: Variable name (start of it) -> mathtext symbol.
 GEOMETRY_SYMBOLS = {
-    "band_energy_dual": "h_w",
+    "dual_energy": "h_w",
     "band_energy": r"\varepsilon",
     "gap": r"E_\mathrm{gap}",
     "quantum_metric": "g",
     "band_normalized_metric": "T",
     "berry_curvature": r"\Omega",
     "density_of_states": "D",
+    "velocity": "V",
 }
 
 
@@ -58,7 +61,7 @@ def plot_geometry(run: Run, *, band: int | str | None = None) -> RunFigure:
     n_rows = -(-len(slices) // n_columns)
     about = frames.provenance(run)
     figure = new_figure(about, 4.2 * n_columns, 0.6 + 3.1 * n_rows)
-    figure.suptitle(about["title"])
+    figure.suptitle(frames.heading(about))
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes, (name, array) in zip(grid, slices, strict=False):
         _plot_slice(axes, name, array)
@@ -116,6 +119,7 @@ def geometry_label(name: str, array: xr.DataArray) -> tuple[str, str]:
             array.attrs.get("long_name", name.replace("_", " "))
         ), rf"\mathrm{{{name.replace('_', ' ')}}}"
     words = str(array.attrs.get("long_name", known.replace("_", " "))).replace("berry", "Berry")
+    words = re.sub(r" (\w+_\w+,\w+|d\w+/dt).*", "", words)  # the symbol stands at the colour bar
     indices = " ".join(frames.symbol(part) for part in name.removeprefix(known).split("_") if part)
     mathtext = GEOMETRY_SYMBOLS[known]
     return words, mathtext + (rf"_{{{indices}}}" if indices else "")

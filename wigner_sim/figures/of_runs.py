@@ -26,6 +26,9 @@ from wigner_sim.figures.panels import (
     two_rows,
 )
 
+#: Relative drifts below this are rounding.
+DRIFT_FLOOR = 1e-17
+
 
 @styled
 def plot_run(
@@ -59,7 +62,7 @@ def plot_run(
     times = _chosen_times(main.times, time)
     about = frames.provenance(run)
     figure = new_figure(about, 12.0, 7.2)
-    figure.suptitle(about["title"])
+    figure.suptitle(frames.heading(about))
     top, bottom = two_rows(figure)
     _image_row(top, main, times, colour_scale(*main.extrema(times)))
     left, middle, right = bottom.subplots(1, 3)
@@ -116,7 +119,7 @@ def _overlay(axes: Axes, series: FrameSeries, times: FloatArray) -> None:
 def _legend_above(axes: Axes) -> None:
     """Legend between the axes and what is above them, where it hides no curve (nor the power of ten)."""
     largest = max(map(abs, axes.get_ylim()))
-    power_of_ten_shown = axes.get_yscale() == "linear" and not 2e-3 < largest < 1e4
+    power_of_ten_shown = axes.get_yscale() == "linear" and not 1e-2 <= largest < 1e4
     axes.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1.09 if power_of_ten_shown else 1.0),
@@ -129,7 +132,10 @@ def _legend_above(axes: Axes) -> None:
 
 
 def plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
-    """Relative drifts of the conserved quantities against time, on a logarithmic scale."""
+    """Relative drifts of the conserved quantities against time, on a logarithmic scale.
+
+    What is below the floor of the scale, zero for one, is drawn on the floor.
+    """
     scalars = frames.stream(run, "scalars")
     names = {"particle_number_drift": "particle number", "energy_drift": "energy"}
     largest = 0.0
@@ -138,10 +144,11 @@ def plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
             drift = np.abs(frames.select_band(scalars[name], band).values)
             largest = max(largest, float(np.nanmax(drift, initial=0.0)))
             label += "" if drift.any() else " (exactly 0)"
-            visible = np.where(drift > 0, drift, np.nan)
+            visible = np.maximum(drift, DRIFT_FLOOR)
+            visible[:1] = np.nan  # zero by definition
             axes.plot(scalars["time"], visible, color=COLOURS[i], linestyle=LINE_STYLES[i], label=label)
     axes.set_yscale("log")
-    axes.set_ylim(1e-17, 10 ** np.ceil(np.log10(max(largest, 1e-13)) + 0.2))
+    axes.set_ylim(0.3 * DRIFT_FLOOR, 10 ** np.ceil(np.log10(max(largest, 1e-13)) + 0.2))
     axes.set(xlabel=frames.axis_label("time", scalars[next(iter(scalars))]), ylabel="relative drift")
     show_times(axes, scalars["time"].values)
     axes.grid(alpha=0.25)
@@ -174,7 +181,7 @@ def plot_difference(run_a: Run, run_b: Run, *, band: int | str | None = None) ->
     times = _chosen_times(all_times, None)
     about = frames.joint_provenance(run_a, run_b)
     figure = new_figure(about, 12.0, 7.2)
-    figure.suptitle(about["title"])
+    figure.suptitle(frames.heading(about))
     top, bottom = two_rows(figure)
     _image_row(top, delta, times, colour_scale(*delta.extrema(times), signed=True))
     left, middle, right = bottom.subplots(1, 3)
@@ -220,7 +227,7 @@ def plot_comparison(
     when = times[-1] if time is None else times[np.argmin(np.abs(times - time))]
     about = frames.joint_provenance(kinetic, exact)
     figure = new_figure(about, 12.0, 7.2)
-    figure.suptitle(f"{frames.provenance(kinetic)['title']}: $t = {when:.4g}$")
+    figure.suptitle(f"{frames.heading(frames.provenance(kinetic))}, $t = {when:.4g}$")
     top, bottom = two_rows(figure)
     lows, highs = zip(ours.extrema([when]), reference.extrema([when]), strict=True)
     scale = colour_scale(min(lows), max(highs))

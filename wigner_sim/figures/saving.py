@@ -39,18 +39,31 @@ def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False,
         For an unknown suffix, or a file that is not a figure of this package.
     """
     target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix not in SUFFIXES:
-        near = get_close_matches(suffix, SUFFIXES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise CaseError(
-            f"cannot write a figure as '{target.name}': the suffix must be one of {', '.join(SUFFIXES)}{hint}"
-        )
+    suffix = figure_suffix(target)
     target = free_path(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):  # ticks and fonts come into being only now
         figure.savefig(target, dpi=dpi, metadata=_file_metadata(suffix, figure.provenance))
     return target
+
+
+def figure_suffix(path: str | Path) -> str:
+    """Suffix of a figure's file name.
+
+    Raises
+    ------
+    CaseError
+        If no figure can be written under it.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        near = get_close_matches(suffix, SUFFIXES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        known = ", ".join(SUFFIXES)
+        raise CaseError(
+            f"cannot write a figure as '{Path(path).name}': the suffix must be one of {known}{hint}"
+        )
+    return suffix
 
 
 def _file_metadata(suffix: str, about: dict[str, str]) -> dict[str, str]:

@@ -64,6 +64,10 @@ class _Source:
     band: int
     options: EquationOptions
 
+    @property
+    def _is_static(self) -> bool:
+        return not self.hamiltonian.driven
+
     def _force(self, t: float) -> FloatArray:
         if self.hamiltonian.force is None:
             return np.zeros(self.space.grid.n_momentum_axes)
@@ -101,16 +105,23 @@ class GeneralBand(_Source):
 
     def effective(self, t: float) -> EffectiveBand:
         """The band at time ``t``, without the first-order terms that are switched off."""
-        order, gap = self.options.order, self.options.minimum_gap
+        return self._at_any_time if self._is_static else self._expand(t)
+
+    @cached_property
+    def _at_any_time(self) -> EffectiveBand:
+        return self._expand(0.0)
+
+    def _expand(self, t: float) -> EffectiveBand:
+        order, gap, scramble = self.options.order, self.options.minimum_gap, self.options.scramble
         if not self.hamiltonian.driven and self.hamiltonian.force is None:
-            return self._switched(effective_band(self._symbol(t), self.band, order, gap))
+            return self._switched(effective_band(self._symbol(t), self.band, order, gap, scramble))
         step = self.options.difference_step if self.hamiltonian.driven else 0.0
         drive = Drive(self._symbol, self._force, step)
-        return self._switched(driven_effective_band(drive, t, self.band, order, gap))
+        return self._switched(driven_effective_band(drive, t, self.band, order, gap, scramble))
 
     def coefficients(self, t: float, remainder: bool) -> Coefficients:
         """From the effective band, interpolated in time when driven."""
-        if not self.hamiltonian.driven:
+        if self._is_static:
             return _dense_coefficients(self.effective(t), remainder)
         h_0, *velocity = self._table.at(t)
         return _with_velocity(self.space, h_0, self._force(t), np.array(velocity), remainder)
@@ -176,6 +187,7 @@ class ProductBandSource(_Source):
             self.band,
             self.options.order,
             self.options.minimum_gap,
+            self.options.scramble,
         )
 
 
@@ -195,7 +207,10 @@ class ClosedFormBand(_Source):
     @cached_property
     def _geometry(self) -> MomentumGeometry:
         tau = self.hamiltonian.orbital_positions
-        return momentum_geometry(self._bloch, self.space.grid.n_k, tau, self.band, self.options.minimum_gap)
+        options = self.options
+        return momentum_geometry(
+            self._bloch, self.space.grid.n_k, tau, self.band, options.minimum_gap, options.scramble
+        )
 
 
 def _dense_coefficients(band: EffectiveBand, remainder: bool) -> Coefficients:

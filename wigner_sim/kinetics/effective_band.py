@@ -74,7 +74,9 @@ class EffectiveBand:
         return np.sum(self.energy, axis=0)
 
 
-def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: float = 1e-6) -> EffectiveBand:
+def effective_band(
+    hamiltonian: Symbol, band: int, order: int, minimum_gap: float = 1e-6, scramble: int | None = None
+) -> EffectiveBand:
     r"""Effective band of a static matrix symbol through ``order``.
 
     .. math:: M h_f = \mathrm{tr}(\pi*H*\pi),\quad M = D + S + S^T,\quad h_w = h_f + S^T h_f
@@ -88,6 +90,8 @@ def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: floa
         0, 1 or 2.
     minimum_gap : float, energy
         Smallest distance to the other bands that is accepted.
+    scramble : int, optional
+        Seed of random eigenvector phases, see ``LocalBands.of``.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def effective_band(hamiltonian: Symbol, band: int, order: int, minimum_gap: floa
     -----
     docs/theory.md section 4.  S is never inverted; M is inverted order by order.
     """
-    bands = _gapped_bands(hamiltonian, band, minimum_gap)
+    bands = _gapped_bands(hamiltonian, band, minimum_gap, scramble)
     pi = moyal_projector(hamiltonian, bands, range(band, band + 1), order)
     return _assemble(hamiltonian, bands, band, pi, [])
 
@@ -122,7 +126,7 @@ class Drive:
 
 
 def driven_effective_band(
-    drive: Drive, t: float, band: int, order: int, minimum_gap: float = 1e-6
+    drive: Drive, t: float, band: int, order: int, minimum_gap: float = 1e-6, scramble: int | None = None
 ) -> EffectiveBand:
     r"""Effective band of a driven matrix symbol at time ``t``; d_t and the force count as one order each.
 
@@ -134,7 +138,7 @@ def driven_effective_band(
     ----------
     drive : Drive
     t : float, time
-    band, order, minimum_gap
+    band, order, minimum_gap, scramble
         As in :func:`effective_band`.
 
     Notes
@@ -143,11 +147,11 @@ def driven_effective_band(
     """
     force = drive.force_at(t)
     if order == 0:
-        return replace(effective_band(drive.matrix_at(t), band, 0, minimum_gap), force=force)
+        return replace(effective_band(drive.matrix_at(t), band, 0, minimum_gap, scramble), force=force)
     h = drive.difference_step
     reach = 2 * order if h else 0  # differences reach two steps to either side for each order
     symbols = {j: drive.matrix_at(t + j * h) for j in range(-reach, reach + 1)}
-    bands = {j: _gapped_bands(symbols[j], band, minimum_gap) for j in symbols}
+    bands = {j: _gapped_bands(symbols[j], band, minimum_gap, scramble) for j in symbols}
     group = range(band, band + 1)
     pi_0 = {j: bands[j].projector(group) for j in symbols}
     inner = {j for j in symbols if abs(j) <= reach - 2} if h else {0}
@@ -177,8 +181,8 @@ def central_difference(values: Mapping[int, Array], j: int, delta: float) -> Arr
     return (8 * (values[j + 1] - values[j - 1]) - (values[j + 2] - values[j - 2])) / (12 * delta)
 
 
-def _gapped_bands(hamiltonian: Symbol, band: int, minimum_gap: float) -> LocalBands:
-    bands = LocalBands.of(hamiltonian.values)
+def _gapped_bands(hamiltonian: Symbol, band: int, minimum_gap: float, scramble: int | None) -> LocalBands:
+    bands = LocalBands.of(hamiltonian.values, scramble)
     check_gap(hamiltonian.space.grid, bands.energies, range(band, band + 1), minimum_gap)
     return bands
 

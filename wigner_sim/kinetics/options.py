@@ -49,6 +49,8 @@ class EquationOptions:
     refresh_interval, refresh_tolerance : float
         Longest interval of time on which the coefficients of a driven general H(x, k, t) are interpolated,
         and the accuracy asked for, see ``time_table``.
+    scramble : int, optional
+        Seed of random eigenvector phases, for the gauge certificate.
     """
 
     order: int = 2
@@ -61,6 +63,7 @@ class EquationOptions:
     difference_step: float = 1e-3
     refresh_interval: float = 1.0
     refresh_tolerance: float = 1e-6
+    scramble: int | None = None
 
     @property
     def third_derivative(self) -> bool:

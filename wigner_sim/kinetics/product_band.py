@@ -173,6 +173,7 @@ def product_band(
     band: int,
     order: int,
     minimum_gap: float = 1e-6,
+    scramble: int | None = None,
 ) -> ProductBand:
     """Effective band of H0(k) + U(x, t) - F(t).x under the magnetic field of the grid.
 
@@ -183,7 +184,7 @@ def product_band(
     grid : PhaseSpaceGrid
         Its momenta and ``cell_flux`` count.
     orbital_positions : array (n, d)
-    band, order, minimum_gap
+    band, order, minimum_gap, scramble
         As in ``effective_band``.
 
     Raises
@@ -193,7 +194,7 @@ def product_band(
     letters = letter_space(grid, orbital_positions)
     n_axes, d = letters.grid.n_axes, letters.grid.n_momentum_axes
     hamiltonian = product_hamiltonian(letters, bloch)
-    bands, group = ProductBands.of_bloch(hamiltonian.values.terms[()]), range(band, band + 1)
+    bands, group = ProductBands.of_bloch(hamiltonian.values.terms[()], scramble), range(band, band + 1)
     momenta = PhaseSpaceGrid((), grid.n_k, ())
     check_gap(momenta, bands.energies.reshape(-1, *grid.n_k), group, minimum_gap)
     rates: list[Any] = []

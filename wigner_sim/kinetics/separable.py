@@ -38,7 +38,12 @@ class MomentumGeometry:
 
 
 def momentum_geometry(
-    bloch: Array, n_k: tuple[int, ...], orbital_positions: FloatArray, band: int, minimum_gap: float
+    bloch: Array,
+    n_k: tuple[int, ...],
+    orbital_positions: FloatArray,
+    band: int,
+    minimum_gap: float,
+    scramble: int | None = None,
 ) -> MomentumGeometry:
     """Geometry of one band from its (k-periodic) Bloch matrix ``(n, n, *k)``.
 
@@ -49,7 +54,7 @@ def momentum_geometry(
     """
     space = SymbolSpace(PhaseSpaceGrid((), n_k, ()), orbital_positions)
     hamiltonian = space.symbol(bloch)
-    bands, group = LocalBands.of(bloch), range(band, band + 1)
+    bands, group = LocalBands.of(bloch, scramble), range(band, band + 1)
     check_gap(space.grid, bands.energies, group, minimum_gap)
     p = space.symbol(bands.projector(group))
     return MomentumGeometry(

@@ -38,7 +38,8 @@ def qi_wu_zhang(
 
     .. math:: H = v(\sin k_x\,\sigma_x + \sin k_y\,\sigma_y) + [m + t(\cos k_x + \cos k_y)]\,\sigma_z
 
-    Gaps: 2|m + 2t| at Gamma, 2|m| at X and Y, 2|m - 2t| at M; a Chern insulator for 0 < |m| < 2|t|.
+    Gaps: ``2|m + 2t|`` at Gamma, ``2|m|`` at X and Y, ``2|m - 2t|`` at M.  It is a Chern insulator
+    for ``0 < |m| < 2|t|``.
     Reference: X.-L. Qi, Y.-S. Wu, S.-C. Zhang, Phys. Rev. B 74, 085308 (2006).
     """
     kx, ky = k

@@ -12,6 +12,8 @@ from wigner_sim.steppers.protocol import SplitEquation, Stepper
 
 #: Fraction of the stability limit that a chosen step may use.
 STABILITY_SAFETY = 0.7
+#: First step tried for a scheme without a limit, times the spectral radius.
+FIRST_TRIAL = 5.0
 
 
 def estimate_error(
@@ -57,19 +59,29 @@ def choose_step(
     """
     radius = equation.spectral_radius(t)
     stable = STABILITY_SAFETY * stepper.stability_limit / radius if radius > 0 else np.inf
-    trial = min(stable, duration)
-    limit = f"{stepper.stability_limit:.3g}/{radius:.3g}"
-    reason = f"stability: {STABILITY_SAFETY:g} of the limit {limit} of {stepper.name}"
-    if not np.isfinite(stable) or trial == duration:
-        reason = f"the whole duration in one step is within the tolerance {tolerance:g}"
+    largest = min(stable, duration)
+    # up from a short step: a long one costs many substeps where a flow is not known in closed form
+    trial = min(largest, FIRST_TRIAL / radius) if radius > 0 else largest
+    shrunk = False
     for _ in range(60):
         _, error = estimate_error(stepper, equation, u, t, trial)
         # halves have been measured: one step of size trial makes 2^p times that error
         accumulated = error * 2**stepper.order * duration / trial
-        if np.isfinite(accumulated) and accumulated <= tolerance:
-            break
-        growth = tolerance / accumulated if np.isfinite(accumulated) else 0.0
-        trial *= max(0.25, min(0.9, 0.9 * growth ** (1 / stepper.order)))
+        gain = tolerance / max(accumulated, np.finfo(float).tiny) if np.isfinite(accumulated) else 0.0
+        factor = 0.9 * gain ** (1 / stepper.order)
+        if gain >= 1:
+            if shrunk or trial == largest or factor < 1.2:
+                break
+            trial = min(largest, trial * min(8.0, factor))
+        else:
+            shrunk = True
+            trial *= max(0.25, min(0.9, factor))
+    if trial == duration:
+        reason = f"the whole duration in one step is within the tolerance {tolerance:g}"
+    elif trial == stable:
+        limit = f"{stepper.stability_limit:.3g}/{radius:.3g}"
+        reason = f"stability: {STABILITY_SAFETY:g} of the limit {limit} of {stepper.name}"
+    else:
         reason = f"accuracy: estimated error {tolerance:g} of max|w| over the run with {stepper.name}"
     n_steps = max(1, int(np.ceil(duration / trial * (1 - 1e-12))))
     return ChosenStep(duration / n_steps, reason)

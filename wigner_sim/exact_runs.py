@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from wigner_sim.case import Case, load_case
+from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.fourier import translate
 from wigner_sim.grid import PhaseSpaceGrid
@@ -18,13 +21,13 @@ from wigner_sim.initial_states import InitialState
 from wigner_sim.liouville import ExactSystem, LiouvilleSnapshot, exact_system
 from wigner_sim.models.moving_frame import in_moving_frame, momentum_gain
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
-from wigner_sim.problem import Problem, build_problem
+from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.progress import Progress
 from wigner_sim.provenance import provenance
-from wigner_sim.run_directory import create_run_directory
+from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
 
-_log = logging.getLogger("wigner_sim.exact")
+_log = logging.getLogger("wigner_sim.exact_runs")
 
 #: Where exact runs of a case are kept, beside its ``runs``.
 EXACT_RUNS = "exact"
@@ -93,14 +96,40 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
     Written to ``exact/0001`` beside the case's ``runs``; parameters and errors as for
     :func:`wigner_sim.simulation.run`.
     """
-    case = case if isinstance(case, Case) else load_case(case)
-    if overrides:
-        case = case.with_overrides(overrides)
+    case = read_case(case, overrides)
     problem = build_problem(case)
     times = output_times(case)
-    snapshots = [exact_snapshots(problem, index, times) for index in range(len(problem.bands))]
-    first = [next(band) for band in snapshots]
+    # zip takes the first record of every band now: what cannot be computed is refused before anything is made
+    records = zip(
+        *(exact_snapshots(problem, index, times) for index in range(len(problem.bands))), strict=True
+    )
+    first = next(records)
     directory = create_run_directory(case, case.directory / EXACT_RUNS)
+    with ExitStack() as stack:
+        stack.enter_context(directory.lock())
+        stack.enter_context(directory.logging_to_file())
+        streams = _open_streams(stack, problem, case, directory)
+        progress = stack.enter_context(Progress(0.0, times[-1], show_progress))
+        _log.info("exact run in %s", directory.path)
+        time = 0.0
+        try:
+            for time, record in zip(times, chain([first], records), strict=True):
+                for name, arrays in _arrays(record, first).items():
+                    streams[name].append(time, arrays)
+                progress.update(time, {})
+                directory.write_status(_status("running", time, times))
+        except BaseException as error:
+            reason = str(error) or type(error).__name__
+            directory.write_status(_status(f"stopped: {reason}", time, times))
+            raise
+        directory.write_status(_status("complete", time, times))
+    return open_run(directory.path)
+
+
+def _open_streams(
+    stack: ExitStack, problem: Problem, case: Case, directory: RunDirectory
+) -> dict[str, NetcdfStream]:
+    """The files of an exact run, closed with the stack."""
     attributes = provenance(
         case.title,
         directory.case_text,
@@ -110,20 +139,16 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
         method="exact",
     )
     coordinates = grid_coordinates(problem.grid, problem.bands)
-    with directory.logging_to_file(), Progress(0.0, times[-1], show_progress) as progress:
-        streams = {
-            name: NetcdfStream(directory.stream_path(name), variables, coordinates, attributes)
-            for name, variables in _variables(problem).items()
-        }
-        records = [first, *zip(*snapshots, strict=True)]
-        for time, record in zip(times, records, strict=True):
-            for name, arrays in _arrays(record, first).items():
-                streams[name].append(time, arrays)
-            progress.update(time, {})
-        for stream in streams.values():
-            stream.close()
-        directory.write_status({"state": "complete", "time": times[-1], "end": times[-1], "method": "exact"})
-    return open_run(directory.path)
+    return {
+        name: stack.enter_context(
+            NetcdfStream(directory.stream_path(name), variables, coordinates, attributes)
+        )
+        for name, variables in _variables(problem).items()
+    }
+
+
+def _status(state: str, time: float, times: Sequence[float]) -> dict[str, Any]:
+    return {"state": state, "time": time, "end": times[-1], "method": "exact"}
 
 
 def output_times(case: Case) -> list[float]:

@@ -1,0 +1,122 @@
+"""Every shipped case through the command line on a tiny grid: what is written, and what goes with a case."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import numpy as np
+import pytest
+from PIL import Image
+from shipped import CASES, ROOT, tiny_copy
+
+from wigner_sim import cli, open_run
+
+MAX_FIGURE_BYTES = 200_000
+SCALARS = {
+    "particle_number", "energy", "occupation_min", "occupation_max", "spectral_tail_x", "spectral_tail_k",
+    "particle_number_drift", "energy_drift",
+}  # fmt: skip
+FIELDS = {
+    "density": ("time", "band", "x"),
+    "energy_density": ("time", "band", "x"),
+    "momentum_distribution": ("time", "band", "kx"),
+}
+GEOMETRY = {
+    "band_energy", "dual_energy", "density_of_states", "gap", "velocity_x", "velocity_kx",
+    "berry_curvature_x_kx", "quantum_metric_x_x", "quantum_metric_x_kx", "quantum_metric_kx_kx",
+}  # fmt: skip
+ATTRIBUTES = {
+    "Conventions", "title", "source", "history", "references", "date_created", "run_id", "case_name",
+    "case_toml", "case_resolved_toml", "time_step_reason", "wigner_sim_version", "platform",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def finished(request, tmp_path_factory):
+    """Name of a case, and its finished tiny run."""
+    root = tiny_copy(tmp_path_factory.mktemp("tiny"))
+    case = root / "cases" / request.param.name
+    assert cli.main(["run", str(case), "--quiet"]) == 0
+    with open_run(case) as run:
+        yield request.param.name, run
+
+
+def test_there_are_cases():
+    expected = {"texture_1d", "rice_mele_potential", "bloch_oscillation", "thermal_equilibrium"}
+    assert expected <= {case.name for case in CASES}
+
+
+def test_scalars(finished):
+    _, run = finished
+    scalars = run.scalars
+    assert set(scalars.data_vars) == SCALARS | {"time_step"}
+    for name in SCALARS:
+        assert scalars[name].dims == ("time", "band")
+    assert scalars["time_step"].dims == ("time",)
+    np.testing.assert_allclose(scalars["time"], (0, 0.1, 0.2, 0.3, 0.4), atol=1e-12)
+    assert abs(scalars["particle_number_drift"]).max() < 1e-12
+    assert abs(scalars["energy_drift"]).max() < 1e-5
+
+
+def test_fields_are_the_marginals_of_phase_space(finished):
+    _, run = finished
+    assert {name: array.dims for name, array in run.fields.data_vars.items()} == FIELDS
+    assert list(run.phase.data_vars) == ["f"]
+    f = run.phase["f"]
+    assert f.dims == ("time", "band", "x", "kx")
+    assert f.shape == (3, 1, 32, 24)
+    density = run.fields["density"].isel(time=[0, 2, 4])
+    np.testing.assert_allclose(f.mean("kx"), density, atol=1e-12)
+    spacing = f["x"].attrs["period"] / f.sizes["x"]
+    momenta = run.fields["momentum_distribution"].isel(time=[0, 2, 4])
+    np.testing.assert_allclose(f.sum("x") * spacing, momenta, atol=1e-12)
+
+
+def test_geometry(finished):
+    _, run = finished
+    assert set(run.geometry.data_vars) == GEOMETRY
+    for array in run.geometry.data_vars.values():
+        assert array.dims == ("band", "x", "kx")
+    assert run.geometry["gap"].min() > 0.9
+
+
+def test_units_names_and_attributes(finished):
+    name, run = finished
+    for dataset in (run.scalars, run.fields, run.phase, run.geometry):
+        assert set(dataset.attrs) >= ATTRIBUTES
+        assert dataset.attrs["case_name"] == name
+        assert dataset.attrs["run_id"] == run.scalars.attrs["run_id"]
+        for array in dataset.data_vars.values():
+            assert array.attrs["units"] == "1"
+            assert array.attrs["long_name"]
+    assert run.phase["x"].attrs["period"] == 24.0
+    assert run.phase["kx"].attrs["units"] == "radian"
+    assert run.phase["kx"].attrs["period"] == pytest.approx(2 * np.pi)
+    assert tomllib.loads(run.phase.attrs["case_resolved_toml"])["equation"]["order"] == 2
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case_as_shipped_passes_its_check(case, capsys):
+    assert cli.main(["check", str(case)]) == 0
+    report = capsys.readouterr().out
+    assert "warning" not in report
+    assert "steps to t" in report
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_readme_and_figures(case):
+    readme = (case / "README.md").read_text(encoding="utf-8")
+    assert readme.startswith("# ")
+    assert f"wigner-sim run cases/{case.name}" in readme
+    assert "$$" in readme, "a case states its equation"
+    assert "**To explore:**" in readme
+    figures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
+    assert figures
+    for name in figures:
+        file = (case / name).resolve()
+        assert file.is_relative_to(ROOT)
+        assert file.stat().st_size < MAX_FIGURE_BYTES, name
+        with Image.open(file) as image:
+            assert image.width > 800
+    assert {path.name for path in case.glob("*.png")} <= set(figures), "a figure nobody shows"

@@ -1,0 +1,60 @@
+"""The progress line on a terminal, in a log, and not at all."""
+
+import io
+import logging
+
+import pytest
+
+from wigner_sim import progress as progress_module
+from wigner_sim.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def steps(progress, clock, seconds):
+    for i, time in enumerate((0.25, 0.5, 0.75, 1.0)):
+        clock[0] = seconds * (i + 1)
+        progress.update(time, {"step": str(i), "dN": "1e-16"})
+
+
+def test_without_a_terminal_a_line_every_ten_seconds(clock, monkeypatch, caplog):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    with caplog.at_level(logging.INFO, logger="wigner_sim"), Progress(0.0, 1.0) as progress:
+        steps(progress, clock, seconds=6.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "t = 0.5 of 1, step 1, dN 1e-16",
+        "t = 1 of 1, step 3, dN 1e-16",
+    ]
+    assert progress_module.sys.stderr.getvalue() == ""
+
+
+def test_on_a_terminal_one_line_with_the_figures(monkeypatch, caplog):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with caplog.at_level(logging.INFO, logger="wigner_sim"), Progress(0.25, 1.0) as progress:
+        progress.update(1.0, {"step": "3", "dN": "1e-16"})
+    text = terminal.getvalue()
+    assert "t 1/1" in text
+    assert "100%" in text
+    assert "dN=1e-16" in text
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_nothing_when_not_wanted(stream, clock, monkeypatch, caplog):
+    shown = stream()
+    monkeypatch.setattr("sys.stderr", shown)
+    with caplog.at_level(logging.INFO, logger="wigner_sim"), Progress(0.0, 1.0, shown=False) as progress:
+        steps(progress, clock, seconds=60.0)
+    assert shown.getvalue() == ""
+    assert not caplog.records
