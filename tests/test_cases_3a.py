@@ -113,7 +113,12 @@ def test_momentum_turns_with_the_velocity(tmp_path):
     small = ("grid.n_x=[8, 8]", "grid.n_k=[28, 28]", "time.end=0.2", "output.fields_every=0.2")
     force = "hamiltonian.force=[0.01, 0.05]"
     finished = run_small(
-        tmp_path, "cyclotron", *small, force, "initial_state.width_x=[8.0, 8.0]", "output.scalars_every='never'"
+        tmp_path,
+        "cyclotron",
+        *small,
+        force,
+        "initial_state.width_x=[8.0, 8.0]",
+        "output.scalars_every='never'",
     )
     geometry, b = finished.geometry.isel(band=0, x=0, y=0), finished.case.grid.magnetic_field
     np.testing.assert_allclose(geometry["velocity_kx"], 0.01 - b * geometry["velocity_y"], atol=1e-3)
