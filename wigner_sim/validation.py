@@ -70,9 +70,9 @@ def run_study(study: Study, quick: bool = False, overrides: Sequence[str] = ()) 
     axes = ("x", "y", "z")[: len(case.grid.sites)]
     momenta = ("kx", "ky", "kz")[: len(case.grid.n_k or ())]
     return {
+        **result,
         "title": study.title,
         "axes": f"({', '.join(axes)}; {', '.join(momenta)})",
-        **result,
         "local_slopes": {order: _local_slopes(result["rows"], int(order)) for order in result["slopes"]},
         "seconds": wall_time.perf_counter() - started,
     }
