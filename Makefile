@@ -2,6 +2,7 @@
 #   make demo       install, run cases/texture_1d, leave figure, movie and convergence table in demo/
 #   make test       the fast tests            make test-all   every test
 #   make lint       ruff and mypy             make docs       HTML in docs/_build/html
+#   make validation table and figure of every convergence study in docs/_static (10 minutes)
 #   make bench      the benchmarks            make clean      remove what the above left (not runs, not .venv)
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -27,10 +28,10 @@ test test-all test-slow: export OPENBLAS_NUM_THREADS := 1
 test test-all test-slow: export MKL_NUM_THREADS := 1
 test test-all test-slow demo: export MPLBACKEND := Agg
 
-.PHONY: help demo test test-all test-slow lint docs bench clean distclean
+.PHONY: help demo test test-all test-slow validation lint docs bench clean distclean
 
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 found: install one or say make PYTHON=/path/to/python" >&2; exit 1; }
@@ -73,6 +74,9 @@ lint: $(TOOLS)
 docs: $(TOOLS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+validation: $(RUNTIME)
+	$(BIN)/wigner-sim bench --suite validation --output docs/_static
 
 bench: $(RUNTIME)
 	@for script in benchmarks/bench_*.py; do \

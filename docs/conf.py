@@ -22,7 +22,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "generated/case_keys.md"]
+exclude_patterns = ["_build", "_static", "generated/case_keys.md"]
 templates_path = ["_templates"]
 smartquotes = False  # "quoted" values are to be copied into TOML
 html_theme = "furo"

@@ -131,6 +131,20 @@ def _converge(options: argparse.Namespace) -> None:
         print(save_figure(plot_convergence(result), figure, overwrite=True))
 
 
+def _bench(options: argparse.Namespace) -> None:
+    from wigner_sim.convergence import save_json
+    from wigner_sim.plotting import plot_validation, save_figure
+    from wigner_sim.validation import run_validation, validation_table
+
+    result = run_validation(options.studies, options.quick)
+    output, table = Path(options.output), validation_table(result)
+    print(table, *result["misses"], sep="\n", end="")
+    print(save_json(result, output / "validation.json"))
+    (output / "validation_table.md").write_text(table, encoding="utf-8")
+    print(output / "validation_table.md")
+    print(save_figure(plot_validation(result), output / "validation.png", overwrite=True))
+
+
 def _movie(options: argparse.Namespace) -> None:
     from wigner_sim.movies import make_movie
     from wigner_sim.runs import open_run
@@ -201,6 +215,13 @@ def _parser() -> argparse.ArgumentParser:
     about = "make a movie of a finished or running run (gif, and mp4 with imageio-ffmpeg)"
     _add_movie(verb("movie", _movie, RUN, about))
     _add_plot(verb("plot", _plot, RUN, "make a figure of a run"))
+    about = "measure the package: every convergence study against exact dynamics"
+    sub = verbs.add_parser("bench", help=about, description=about)
+    sub.set_defaults(action=_bench)
+    sub.add_argument("--suite", choices=["validation"], default="validation", help="default: validation")
+    sub.add_argument("--output", metavar="DIR", default="validation", help="for table, figure and JSON")
+    sub.add_argument("--studies", type=lambda text: text.split(","), metavar="A,B", help="default: all")
+    sub.add_argument("--quick", action="store_true", help="two small dilations of each study")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Figures of a run, of two runs, of the band geometry, and of a convergence study.
+"""Figures of a run, of two runs, of the band geometry, of a convergence study, and of all of them.
 
 Every function returns a matplotlib Figure that was made without pyplot; :func:`save_figure` writes it
 as PNG, PDF or SVG by file suffix, with the run id in the file's metadata.
@@ -7,6 +7,7 @@ as PNG, PDF or SVG by file suffix, with the run id in the file's metadata.
 from wigner_sim.figures.of_convergence import plot_convergence
 from wigner_sim.figures.of_geometry import plot_geometry
 from wigner_sim.figures.of_runs import plot_comparison, plot_difference, plot_run
+from wigner_sim.figures.of_validation import plot_validation
 from wigner_sim.figures.saving import figure_suffix, save_figure
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "plot_difference",
     "plot_geometry",
     "plot_run",
+    "plot_validation",
     "save_figure",
 ]

@@ -31,6 +31,9 @@ from wigner_sim.kinetics.velocity import DenseVelocity, Velocity
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
 
+_PRIMES = (2.0, 3.0, 5.0, 7.0, 11.0, 13.0)
+_N_PROBES = 12
+
 
 @dataclass(frozen=True)
 class Coefficients:
@@ -129,7 +132,17 @@ class GeneralBand(_Source):
             band = self.effective(t)
             return np.concatenate([band.energy[0][None], phase_space_velocity(band)])
 
-        return TimeTable(stacked, self.options.refresh_interval, self.options.refresh_tolerance)
+        options = self.options
+        return TimeTable(stacked, options.refresh_interval, options.refresh_tolerance, self._probe)
+
+    def _probe(self, t: float) -> Array:
+        """The Hamiltonian and the force at a few points: they show any change in time, at little cost."""
+        grid = self.space.grid
+        spread = np.modf(np.outer(np.sqrt(_PRIMES[: grid.n_axes]), np.arange(1, _N_PROBES + 1)))[0]
+        points = spread * np.reshape(grid.periods, (-1, 1))
+        s = grid.n_position_axes
+        matrix = self.hamiltonian.matrix(points[:s], points[s:], t)
+        return np.concatenate([np.ravel(matrix), self._force(t)])
 
     def _symbol(self, t: float) -> Symbol:
         return self.space.symbol(periodic_symbol(self.hamiltonian, self.space, t))

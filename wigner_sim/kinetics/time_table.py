@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wigner_sim.symbols import FloatArray
+from wigner_sim.symbols import Array, FloatArray
 
 #: Nodes around the interval of interest, in units of their spacing.
 _NODES = np.arange(-2, 4)
+#: Points in an interval, in units of the spacing, where a probe is compared with its interpolation.
+_PROBED = (np.arange(24) + 0.5) / 24
 _FINEST = 24
 _KEPT = 32
 
@@ -29,14 +31,24 @@ class TimeTable:
         Largest spacing of nodes.
     tolerance : float
         Relative to the largest value of the array.
+    probe : callable t -> array, optional
+        Something cheap that changes whenever the values do.  Its interpolation is compared with itself all
+        over each interval, so that a pulse between two nodes is not overlooked.
 
     Notes
     -----
     The value at ``t`` depends on ``t`` alone, not on earlier calls, so that a resumed run repeats it.
     """
 
-    def __init__(self, function: Callable[[float], FloatArray], longest: float, tolerance: float):
+    def __init__(
+        self,
+        function: Callable[[float], FloatArray],
+        longest: float,
+        tolerance: float,
+        probe: Callable[[float], Array] | None = None,
+    ):
         self._function = function
+        self._probe = probe
         self._longest = longest
         self._tolerance = tolerance
         self._values: OrderedDict[float, FloatArray] = OrderedDict()
@@ -64,11 +76,23 @@ class TimeTable:
         return _FINEST
 
     def _is_accurate(self, first: float, spacing: float) -> bool:
+        if self._probe is not None and not self._probe_is_accurate(self._probe, first, spacing):
+            return False
         nodes = self._nodes(first, spacing)
         fine, coarse = _lagrange(0.5, _NODES), np.zeros(len(_NODES))
         coarse[1:-1] = _lagrange(0.5, _NODES[1:-1])
         change = np.tensordot(fine - coarse, nodes, axes=1)
         return bool(np.abs(change).max() <= self._tolerance * np.abs(nodes).max())
+
+    def _probe_is_accurate(self, probe: Callable[[float], Array], first: float, spacing: float) -> bool:
+        nodes = np.stack([probe((first + j) * spacing) for j in _NODES])
+        largest = np.abs(nodes).max()
+        for u in _PROBED:
+            value = probe((first + u) * spacing)
+            change = np.abs(np.tensordot(_lagrange(u, _NODES), nodes, axes=1) - value).max()
+            if change > self._tolerance * max(largest, np.abs(value).max()):
+                return False
+        return True
 
     def _nodes(self, first: float, spacing: float) -> FloatArray:
         return np.stack([self._node((first + j) * spacing) for j in _NODES])

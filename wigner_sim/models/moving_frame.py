@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.integrate import quad_vec
@@ -18,7 +19,12 @@ def momentum_gain(hamiltonian: Hamiltonian) -> Callable[[float], FloatArray]:
         return lambda t: np.zeros(hamiltonian.n_dimensions)
     if not hamiltonian.force_varies:
         return lambda t: np.asarray(force(0.0)) * t
-    return lambda t: quad_vec(force, 0.0, t, epsabs=1e-12, epsrel=1e-12)[0]
+
+    @lru_cache(maxsize=64)  # one time is asked for once per sampled block of the operator
+    def gain(t: float) -> FloatArray:
+        return quad_vec(force, 0.0, t, epsabs=1e-12, epsrel=1e-12)[0]
+
+    return gain
 
 
 def in_moving_frame(hamiltonian: Hamiltonian) -> Hamiltonian:
