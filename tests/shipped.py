@@ -9,16 +9,29 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CASES = sorted(path.parent for path in (ROOT / "cases").glob("*/case.toml"))
 
-#: What is replaced in a case file: short, coarse, few records; a smaller ring for the widest of them.
+#: By key: what each entry of a list becomes in one dimension and in two, position axes or momenta; short,
+#: coarse, a smaller ring for the widest of them.  The flux per cell of a magnetic field stays.
 TINY = {
-    r"^sites = .*": "sites = [24]",
-    r"^n_x = .*": "n_x = [32]",
-    r"^n_k = .*": "n_k = [24]",
-    r"^end = .*": "end = 0.4",
-    r"^center_x = .*": "center_x = [12.0]",
-    r"^width_k = .*": "width_k = [0.6]",
+    "sites": ("24", "12"),
+    "n_x": ("32", "8"),
+    "n_k": ("24", "16"),
+    "center_x": ("12.0", "6.0"),
+    "width_k": ("0.6", "0.6"),
 }
 OUTPUT = "\n[output]\nscalars_every = 0.1\nfields_every = 0.1\nphase_every = 0.2\n"
+
+
+def tiny_text(text: str) -> str:
+    """A case file made tiny, with its own output section replaced."""
+    for key, entries in TINY.items():
+
+        def smaller(found: re.Match[str], key: str = key, entries: tuple[str, str] = entries) -> str:
+            n = found[1].count(",") + 1 if found[1].strip() else 0
+            return f"{key} = [{', '.join([entries[n > 1]] * n)}]"
+
+        text = re.sub(rf"^{key} = \[(.*?)\].*", smaller, text, flags=re.MULTILINE)
+    text = re.sub(r"^end = .*", "end = 0.4", text, flags=re.MULTILINE)
+    return re.sub(r"^\[output\]\n(?:[^\[\n].*\n?|\n)*", "", text, flags=re.MULTILINE) + OUTPUT
 
 
 def tiny_copy(target: Path) -> Path:
@@ -26,8 +39,6 @@ def tiny_copy(target: Path) -> Path:
     for case in CASES:
         copy = target / "cases" / case.name
         shutil.copytree(case, copy, ignore=shutil.ignore_patterns("runs", "exact"))
-        text = (copy / "case.toml").read_text(encoding="utf-8")
-        for pattern, replacement in TINY.items():
-            text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
-        (copy / "case.toml").write_text(text + OUTPUT, encoding="utf-8")
+        file = copy / "case.toml"
+        file.write_text(tiny_text(file.read_text(encoding="utf-8")), encoding="utf-8")
     return target

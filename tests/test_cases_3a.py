@@ -1,4 +1,4 @@
-"""Physics of the cases in two dimensions and in strong field gradients, on small grids: formula against run."""
+"""Physics of four cases on small grids: closed formulas and exact dynamics against runs."""
 
 from __future__ import annotations
 
@@ -102,10 +102,12 @@ HOMOGENEOUS = ("grid.sites=[]", "grid.n_x=[]", "initial_state.width_x=[]", "time
 def test_cyclotron_frequency_has_the_orbital_moment(tmp_path, order):
     finished = run_small(tmp_path, "cyclotron", *HOMOGENEOUS, f"equation.order={order}", *STORED)
     script = figure_script("cyclotron")
-    turned = float(script.turn(finished)[-1])
-    trajectories, without_moment = (script.ensemble(finished, moment)[1][-1] for moment in (1.0, 0.0))
-    assert turned == pytest.approx(trajectories, rel=3e-3)
-    assert abs(without_moment / turned - 1) > 2e-2
+    expected, without_moment = (
+        script.frequency_of_ensemble(finished, *script.ensemble(finished, moment)[1:])
+        for moment in (1.0, 0.0)
+    )
+    assert script.frequency(finished) == pytest.approx(expected, rel=5e-3)
+    assert without_moment / script.frequency(finished) > 1.03
 
 
 def test_momentum_turns_with_the_velocity(tmp_path):
@@ -113,7 +115,12 @@ def test_momentum_turns_with_the_velocity(tmp_path):
     small = ("grid.n_x=[8, 8]", "grid.n_k=[28, 28]", "time.end=0.2", "output.fields_every=0.2")
     force = "hamiltonian.force=[0.01, 0.05]"
     finished = run_small(
-        tmp_path, "cyclotron", *small, force, "initial_state.width_x=[8.0, 8.0]", "output.scalars_every='never'"
+        tmp_path,
+        "cyclotron",
+        *small,
+        force,
+        "initial_state.width_x=[8.0, 8.0]",
+        "output.scalars_every='never'",
     )
     geometry, b = finished.geometry.isel(band=0, x=0, y=0), finished.case.grid.magnetic_field
     np.testing.assert_allclose(geometry["velocity_kx"], 0.01 - b * geometry["velocity_y"], atol=1e-3)

@@ -54,7 +54,9 @@ def main(filled_path, partly_path, figure_path):
         t, x = measured(run)
         t_formula, x_formula = displacement(run)
         off = np.abs(x - np.interp(t, t_formula, x_formula)).max()
-        print(f"{name}: moved by {x[-1]:.6f} cells, formula {x_formula[-1]:.6f}, largest difference {off:.1e}")
+        print(
+            f"{name}: moved by {x[-1]:.6f} cells, formula {x_formula[-1]:.6f}, largest difference {off:.1e}"
+        )
         axes.plot(t_formula, x_formula, color="0.75", lw=5)
         axes.plot(t, x, color=colour, marker="o", ms=4, lw=1, label=name)
     axes.plot([], [], color="0.75", lw=5, label=r"$F\int\langle\Omega\rangle\,dt$")

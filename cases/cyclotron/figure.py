@@ -69,51 +69,65 @@ def centre(run):
     return np.transpose(positions) - np.transpose(positions)[0]
 
 
-def turn(run):
-    """Angle through which the mean momentum (sin k_x, sin k_y) has turned."""
+def frequency(run):
+    """Mean rate at which the mean momentum (sin k_x, sin k_y) turns."""
     n = run.fields["momentum_distribution"].isel(band=0)
     k_x, k_y = ((n * np.sin(n[axis])).sum(("kx", "ky")) for axis in ("kx", "ky"))
-    return np.unwrap(np.arctan2(k_y, k_x))
+    return float(np.unwrap(np.arctan2(k_y, k_x))[-1]) / run.case.time.end
 
 
 def ensemble(run, moment=1.0):
-    """The same centre and angle from trajectories that start in the momenta of the run."""
+    """Displacements and momenta of electrons that start as in the run, with their weights."""
     case, n = run.case, run.fields["momentum_distribution"].isel(band=0, time=0)
     k = np.array(np.meshgrid(n["kx"], n["ky"], indexing="ij")).reshape(2, -1)
     weight = n.values.ravel() / n.values.sum()
     kept = weight > 1e-7 * weight.max()
-    k, weight = k[:, kept], weight[kept]
-    force = np.array(case.hamiltonian.force, dtype=float)
-    model, b = dict(case.hamiltonian.parameters), case.grid.magnetic_field
-    model = {name: model[name] for name in ("m", "w")}
-    x, k = trajectories(run.fields["time"].values, k, b, force, model, moment)
-    length = np.array(case.grid.sites)
+    model = {name: case.hamiltonian.parameters[name] for name in ("m", "w")}
+    times, force = run.fields["time"].values, case.hamiltonian.force
+    x, k = trajectories(times, k[:, kept], case.grid.magnetic_field, force, model, moment)
+    return x, k, weight[kept]
+
+
+def centre_of_ensemble(run, moment=1.0):
+    """What ``centre`` and ``frequency`` would find for the trajectories."""
+    x, k, weight = ensemble(run, moment)
+    length = np.array(run.case.grid.sites)
     harmonic = np.exp(2j * np.pi * x / length[:, None]) @ weight
+    return np.unwrap(np.angle(harmonic), axis=0) * length / (2 * np.pi), frequency_of_ensemble(run, k, weight)
+
+
+def frequency_of_ensemble(run, k, weight):
+    """Mean rate at which the mean of (sin k_x, sin k_y) turns."""
     k_x, k_y = (np.sin(k) @ weight).T
-    return np.unwrap(np.angle(harmonic), axis=0) * length / (2 * np.pi), np.unwrap(np.arctan2(k_y, k_x))
+    return np.unwrap(np.arctan2(k_y, k_x))[-1] / run.case.time.end
 
 
-def main(orbit_path, drift_path, figure_path):
-    """Draw both orbits; print frequencies and the drift."""
+def main(orbit_path, drift_path, exact_path, figure_path):
+    """Draw both orbits; print frequencies and distances."""
     figure = Figure(figsize=(9, 5), layout="constrained")
-    for axes, path, title in zip(
-        figure.subplots(1, 2), (orbit_path, drift_path), ("$F = 0$", "$F$ along $y$"), strict=True
-    ):
+    panels = zip(figure.subplots(1, 2), (orbit_path, drift_path), ("$F = 0$", "$F$ along $y$"), strict=True)
+    for axes, path, title in panels:
         run = wigner_sim.open_run(path)
-        measured, time = centre(run), run.fields["time"].values
-        for moment, style in ((1.0, {"color": "0.7", "lw": 5}), (0.0, {"color": "#D55E00", "ls": "--"})):
-            x, angle = ensemble(run, moment)
-            label = "trajectories" if moment else "without orbital moment"
+        measured = centre(run)
+        print(f"{title}: frequency {frequency(run):.5f}")
+        for moment, label in ((1.0, "trajectories"), (0.0, "without orbital moment")):
+            x, rate = centre_of_ensemble(run, moment)
+            off = np.linalg.norm(x - measured, axis=1).max()
+            print(f"  {label}: frequency {rate:.5f}, off the run by {off:.3f} lattice constants")
+            style = {"color": "0.7", "lw": 5} if moment else {"color": "#D55E00", "ls": "--"}
             axes.plot(*x.T, label=label, **style)
-            print(f"{title}, {label}: mean frequency {angle[-1] / time[-1]:.5f}, ", end="")
-            print(f"orbit off by {np.linalg.norm(x - measured, axis=1).max():.4f} lattice constants")
-        print(f"{title}, run: mean frequency {float(turn(run)[-1]) / time[-1]:.5f}")
-        order = run.case.equation.order
-        axes.plot(*measured.T, color="#0072B2", marker="o", ms=4, lw=1, label=f"run, order {order}")
+        axes.plot(*measured.T, color="#0072B2", label=f"run, order {run.case.equation.order}")
         axes.set(xlabel=r"$\langle x\rangle - x_0$", title=title, aspect="equal")
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, -0.55))
-    figure.axes[0].set(ylabel=r"$\langle y\rangle - y_0$")
+    exact = wigner_sim.open_run(exact_path)
+    position, run = centre(exact), wigner_sim.open_run(orbit_path)
+    shared = np.searchsorted(run.fields["time"].values, exact.fields["time"].values - 1e-9)
+    off = np.linalg.norm(position - centre(run)[shared], axis=1).max()
+    print(f"exact: frequency {frequency(exact):.5f}, off the run by {off:.4f} lattice constants")
+    left = figure.axes[0]
+    left.plot(*position.T, color="k", marker="o", ms=4, ls="", label="exact")
+    left.set(ylabel=r"$\langle y\rangle - y_0$")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(figure_path, dpi=110)
 
 

@@ -48,13 +48,13 @@ def main(path, path_without, exact_path, figure_path):
     run, without, exact = (wigner_sim.open_run(each) for each in (path, path_without, exact_path))
     length, parameters = run.case.grid.sites[0], run.case.hamiltonian.parameters
     n, n_without, n_exact = (each.fields["density"].isel(band=0) for each in (run, without, exact))
-    n_exact = n_exact.sel(time=n_exact["time"].values[::10])
     times = n_exact["time"].values
     n, n_without = (each.sel(time=times, method="nearest") for each in (n, n_without))
     formula = metric_density(n["x"].values, times, length, **parameters)
     figure = Figure(figsize=(9, 7), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True)
-    for i, colour in zip((1, 3, 5), COLOURS, strict=True):
+    for part, colour in zip((0.2, 0.6, 1.0), COLOURS, strict=True):
+        i = round(part * (len(times) - 1))
         x, label = n["x"], f"$t = {times[i]:g}$"
         top.plot(x, n[i], color=colour, label=label)
         top.plot(x, n_without[i], color=colour, ls="--", lw=1.2)
