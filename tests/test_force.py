@@ -172,7 +172,7 @@ def test_the_force_belongs_to_the_rate_of_the_projector(monkeypatch):
 def test_slopes_under_an_alternating_force():
     """A force that swings through zero, switched on smoothly, on a texture."""
     duration = 8.0
-    force = lambda t: np.array([0.1 * np.sin(np.pi * t / 16) ** 4 * np.cos(1.5 * t)])  # noqa: E731
+    force = lambda t: np.array([0.1 * np.sin(np.pi * t / 16) ** 4 * np.cos(0.8 * t)])  # noqa: E731
     system = under_force(texture(24, 48), force, True)
     for order, found in slopes_of(system, duration, (2.0, 3.0)).items():
         assert found == pytest.approx(order + 1, abs=0.35), order

@@ -231,10 +231,11 @@ def without_second_order_in_the_field(what):
     """``product_band`` whose second-order energy or curvature, or all of D's second order, ignores B."""
     original = band_sources.product_band
 
-    def mutilated(bloch, grid, tau, band, order, gap):
-        whole = original(bloch, grid, tau, band, order, gap)
-        bare = original(bloch, PhaseSpaceGrid(grid.n_x, grid.n_k, grid.lengths), tau, band, order, gap)
-        first = original(bloch, grid, tau, band, 1, gap)
+    def mutilated(bloch, grid, tau, band, order, *rest):
+        whole = original(bloch, grid, tau, band, order, *rest)
+        without = PhaseSpaceGrid(grid.n_x, grid.n_k, grid.lengths)
+        bare = original(bloch, without, tau, band, order, *rest)
+        first = original(bloch, grid, tau, band, 1, *rest)
         parts = {
             "energy": [*whole.energy[:2], bare.energy[2]],
             "curvature": [whole.curvature[0], bare.curvature[1]],

@@ -42,20 +42,11 @@ def test_slopes_of_all_quick_studies():
 def test_a_term_left_out_is_a_missed_slope(term):
     """H0(k) + U(x) in two dimensions without field: each term of second order is worth one in the slope."""
     study = STUDIES["potential_in_field"]
-    overrides = [
-        f"equation.terms.{term}=false",
-        "grid.magnetic_field=0.0",
-        "grid.n_x=[20]",
-        "grid.n_k=[32, 16]",
-    ]
-    broken = run_study(study, overrides=overrides, quick=True)
-    whole = run_study(study, overrides=overrides[1:], quick=True)
+    overrides = ["grid.magnetic_field=0.0", "grid.n_x=[20]", "grid.n_k=[32, 16]"]
+    whole = run_study(study, overrides=overrides, quick=True)
+    broken = run_study(study, overrides=[f"equation.terms.{term}=false", *overrides], quick=True)
     assert broken["slopes"]["2"][ERROR] < 2.3 < whole["slopes"]["2"][ERROR]
-    assert (
-        missed_slopes({"broken": broken})
-        == [f"broken, order 2: slope {broken['slopes']['2'][ERROR]:.2f} instead of 3"]
-        or len(missed_slopes({"broken": broken})) > 1
-    )
+    assert any("order 2" in miss for miss in missed_slopes({"broken": broken}))
 
 
 def test_judging_slopes():
