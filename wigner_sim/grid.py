@@ -148,6 +148,16 @@ class PhaseSpaceGrid:
         """Broadcastable momentum coordinates, one per axis."""
         return self.coordinates[self.n_position_axes :]
 
+    def mesh(self) -> tuple[FloatArray, FloatArray]:
+        """Full coordinate arrays, positions (s, *x, *k) and momenta (d, *x, *k)."""
+        positions = np.empty((self.n_position_axes, *self.shape))
+        momenta = np.empty((self.n_momentum_axes, *self.shape))
+        for i, values in enumerate(self.positions):
+            positions[i] = values
+        for i, values in enumerate(self.momenta):
+            momenta[i] = values
+        return positions, momenta
+
     @cached_property
     def epsilon(self) -> FloatArray:
         """Poisson tensor ``[z_a, z_b] = i eps_ab`` (shape (a, a), antisymmetric).

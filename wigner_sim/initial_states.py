@@ -69,7 +69,7 @@ class InitialState:
     def density(self, effective: EffectiveBand) -> FloatArray:
         """Density w of the state to the order of the band, shape (*x, *k)."""
         grid = effective.space.grid
-        x, k = _points(grid)
+        x, k = grid.mesh()
         w = np.zeros(grid.shape)
         if self.stored is not None:
             w = w + effective.faces.from_face(self.stored.face, self.stored.on(grid))
@@ -204,17 +204,6 @@ def _phase_space_function(source: Any, setting: Setting) -> PhaseSpaceFunction:
         return expression(**points)
 
     return occupation
-
-
-def _points(grid: PhaseSpaceGrid) -> tuple[FloatArray, FloatArray]:
-    """Full coordinate arrays x (s, *x, *k) and k (d, *x, *k)."""
-    x = np.empty((grid.n_position_axes, *grid.shape))
-    k = np.empty((grid.n_momentum_axes, *grid.shape))
-    for i, values in enumerate(grid.positions):
-        x[i] = values
-    for i, values in enumerate(grid.momenta):
-        k[i] = values
-    return x, k
 
 
 def _resample(values: FloatArray, axis: int, n: int) -> FloatArray:

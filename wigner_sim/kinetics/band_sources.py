@@ -226,13 +226,7 @@ def _with_velocity(
 
 def periodic_symbol(hamiltonian: Hamiltonian, space: SymbolSpace, t: float) -> Array:
     """Matrix symbol in the k-periodic form ``exp(i k (tau_o - tau_o')) H_oo'``, shape (n, n, *x, *k)."""
-    grid = space.grid
-    x = np.empty((grid.n_position_axes, *grid.shape))
-    k = np.empty((grid.n_momentum_axes, *grid.shape))
-    for i, values in enumerate(grid.positions):
-        x[i] = values
-    for i, values in enumerate(grid.momenta):
-        k[i] = values
+    x, k = space.grid.mesh()
     return to_periodic(hamiltonian, hamiltonian.matrix(x, k, t), k)
 
 
