@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from wigner_sim.case import Case, Reference, case_keys, load_case
-from wigner_sim.case.schema import fft_friendly
+from wigner_sim.case.sections.grid import fft_friendly
 from wigner_sim.case.toml_text import emit_value, line_of
 from wigner_sim.errors import CaseError
 

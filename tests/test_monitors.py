@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wigner_sim.case.schema import MonitorsSection
+from wigner_sim.case.sections.run import MonitorsSection
 from wigner_sim.errors import NumericalStopError
 from wigner_sim.monitors import REMEDIES, WATCHED, Monitors
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from wigner_sim.case.schema import MonitorsSection
+from wigner_sim.case.sections.run import MonitorsSection
 from wigner_sim.errors import NumericalStopError
 from wigner_sim.models.hamiltonian import FloatArray, Hamiltonian
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wigner_sim.case.schema import OutputSection
+from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity

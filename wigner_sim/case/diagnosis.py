@@ -12,7 +12,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from wigner_sim.case.keys import expected_value, section_model
-from wigner_sim.case.schema import INITIAL_STATES, CaseSections, Section
+from wigner_sim.case.schema import CaseSections
+from wigner_sim.case.sections.base import Section
+from wigner_sim.case.sections.initial_state import INITIAL_STATES
 from wigner_sim.case.toml_text import emit_value, line_of
 
 _LONGEST_VALUE = 60

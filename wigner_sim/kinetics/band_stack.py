@@ -1,4 +1,4 @@
-"""Several bands stepped together: one equation for a state of shape (b, *x, *k).  Bands do not couple."""
+"""Several bands stepped together: one equation for a state of shape (b, *x, *k)."""
 
 from __future__ import annotations
 
@@ -9,28 +9,43 @@ from functools import cached_property
 import numpy as np
 
 from wigner_sim.kinetics.band_evolution import BandEvolution
+from wigner_sim.kinetics.terms import Term
 from wigner_sim.symbols import FloatArray
 
 
 @dataclass(frozen=True)
 class BandStack:
-    """The equations of several bands side by side; satisfies ``steppers.SplitEquation``."""
+    """The equations of several bands side by side; satisfies ``steppers.SplitEquation``.
+
+    Parameters
+    ----------
+    bands : sequence of BandEvolution
+        They do not couple by themselves.
+    couplings : sequence of Term
+        Further terms, which act on the state of all bands together (relaxation, reservoirs).
+    """
 
     bands: Sequence[BandEvolution]
+    couplings: Sequence[Term] = ()
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
-        """Time derivative, band by band."""
-        return np.stack([band.rhs(w_band, t) for band, w_band in zip(self.bands, w, strict=True)])
+        """Time derivative: band by band, then the couplings."""
+        rate = np.stack([band.rhs(w_band, t) for band, w_band in zip(self.bands, w, strict=True)])
+        for coupling in self.couplings:
+            rate += coupling.rhs(w, t)
+        return rate
 
     def spectral_radius(self, t: float) -> float:
-        """The largest of the bands' bounds."""
-        return max(band.spectral_radius(t) for band in self.bands)
+        """The largest of the bands' bounds, and those of the couplings."""
+        return max(band.spectral_radius(t) for band in self.bands) + sum(
+            coupling.spectral_radius(t) for coupling in self.couplings
+        )
 
     @cached_property
-    def flows(self) -> Sequence[StackedFlow]:
-        """Flow i of every band that has one."""
+    def flows(self) -> Sequence[StackedFlow | Term]:
+        """Flow i of every band that has one, then the couplings."""
         n_flows = max(len(band.flows) for band in self.bands)
-        return [StackedFlow(self.bands, index) for index in range(n_flows)]
+        return [*(StackedFlow(self.bands, index) for index in range(n_flows)), *self.couplings]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,75 @@
+"""The sections ``[time]``, ``[output]`` and ``[monitors]``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from wigner_sim.case.fields import CheckpointCadence, Positive, StreamCadence, key
+from wigner_sim.case.sections.base import ON_OFF, Section
+
+
+class TimeSection(Section):
+    """How long, and how the equation is stepped.  Time is in units of hbar / energy."""
+
+    end: Positive = key(..., "Time at which the run ends.", "a number > 0")
+    stepper: Literal["rk4", "strang", "blanes_moan4"] = key(
+        "rk4", "Time stepper.", '"rk4", "strang" or "blanes_moan4"'
+    )
+    step: Literal["auto"] | Positive = key(
+        "auto", "Time step; the automatic choice is printed with its reason.", '"auto" or a number > 0'
+    )
+    adaptive: bool = key(False, "Adapt the step to the tolerance.", ON_OFF)
+    tolerance: Positive = key(
+        1e-6,
+        "Error allowed by the end of the run, relative to max|w|, for the automatic and the adaptive step.",
+        "a number > 0",
+    )
+
+
+class OutputSection(Section):
+    """What is stored, and how often."""
+
+    face: Literal["f", "w", "c"] = key(
+        "f", "Which face of the state is stored: density f, Weyl-like w or occupation c.", '"f", "w" or "c"'
+    )
+    scalars_every: StreamCadence = key(
+        None, "Cadence of scalars.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 200"
+    )
+    fields_every: StreamCadence = key(
+        None, "Cadence of fields.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 100"
+    )
+    phase_every: StreamCadence = key(
+        None, "Cadence of phase.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 50"
+    )
+    checkpoint_every: CheckpointCadence = key(
+        {"wall_seconds": 60.0},
+        "Cadence of checkpoints.",
+        'a time > 0, {wall_seconds = s}, {steps = n} or "never"',
+    )
+    precision: Literal["float64", "float32"] = key(
+        "float64", "Stored precision of arrays; checkpoints are always float64.", '"float64" or "float32"'
+    )
+    compression: Literal["blosc_lz4", "zlib", "none"] = key(
+        "zlib",
+        "Compression of arrays; blosc_lz4 is faster, but needs an HDF5 plugin outside Python's netCDF4.",
+        '"blosc_lz4", "zlib" or "none"',
+    )
+
+
+class MonitorsSection(Section):
+    """Guards: what drift or loss of resolution is tolerated."""
+
+    particle_drift: Literal["off"] | Positive = key(
+        1e-10, "Relative drift of the particle number.", 'a number > 0 or "off"'
+    )
+    energy_drift: Literal["off"] | Positive = key(
+        1e-3, "Relative drift of the energy, for a static Hamiltonian.", 'a number > 0 or "off"'
+    )
+    spectral_tail: Literal["off"] | Positive = key(
+        1e-3,
+        "Share of the state in the highest third of wavenumbers: above it, the grid is too coarse.",
+        'a number > 0 or "off"',
+    )
+    action: Literal["warn", "stop"] = key(
+        "warn", "What happens when a guard is violated.", '"warn" or "stop"'
+    )
