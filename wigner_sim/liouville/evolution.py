@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -11,8 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import jv
 
 from wigner_sim.errors import CaseError, NumericalStopError
+from wigner_sim.liouville.occupied import SubspaceState, factors, product, weighted_projector
 from wigner_sim.liouville.operators import hermitian_part
+from wigner_sim.liouville.spectrum import Spectrum, diagonalize
 
+FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 TimeDependentOperator = Callable[[float], ComplexArray]
 
@@ -25,20 +30,61 @@ def evolve_static(
     operator: ComplexArray, state: ComplexArray, times: Sequence[float], initial_time: float = 0.0
 ) -> Iterator[ComplexArray]:
     """Yield ``exp(-i H t) rho exp(i H t)`` at each time; one diagonalisation serves all of them."""
-    energies, vectors = np.linalg.eigh(operator)
-    start = vectors.conj().T @ state @ vectors
-    # A state that lives in one band has no elements in the other eigenstates: leave those out.
-    weight = np.linalg.norm(start, axis=1)
-    kept = weight > 1e-14 * np.linalg.norm(weight)
-    energies, vectors, start = energies[kept], vectors[:, kept], start[np.ix_(kept, kept)]
-    for t in times:
-        phase = np.exp(-1j * energies * (t - initial_time))
-        yield vectors @ (start * np.outer(phase, phase.conj())) @ vectors.conj().T
+    return static_history(static_waves(state, diagonalize(operator)), times, initial_time)
+
+
+@dataclass(frozen=True, eq=False)
+class StaticWaves:
+    """Occupied wave functions ``vectors @ coefficients`` with weights, in eigenstates of a static H."""
+
+    energies: FloatArray
+    vectors: NDArray[Any]
+    coefficients: ComplexArray
+    weights: FloatArray
+
+    def at(self, duration: float) -> ComplexArray:
+        """The state some time later: only phases change."""
+        phases = np.exp(-1j * self.energies * duration)
+        return weighted_projector(product(self.vectors, phases[:, None] * self.coefficients), self.weights)
+
+
+def static_waves(state: ComplexArray | SubspaceState, spectrum: Spectrum) -> StaticWaves:
+    """Expand a state in eigenstates.
+
+    A state that lives in one band has no elements in the other eigenstates: those are left out.
+    """
+    if isinstance(state, SubspaceState):
+        weights, coefficients = state.factors()
+        if state.energies is not None:
+            return StaticWaves(state.energies, state.basis, coefficients, weights)
+        vectors = spectrum.vectors()
+        coefficients = product(vectors.conj().T, product(state.basis, coefficients))
+        kept = _occupied(coefficients * weights)
+    else:
+        vectors = spectrum.vectors()
+        elements = product(vectors.conj().T, product(vectors.conj().T, state).conj().T)
+        kept = _occupied(elements)
+        weights, coefficients = factors(elements[np.ix_(kept, kept)])
+        return StaticWaves(spectrum.energies[kept], vectors[:, kept], coefficients, weights)
+    return StaticWaves(spectrum.energies[kept], vectors[:, kept], coefficients[kept], weights)
+
+
+def _occupied(elements: ComplexArray) -> NDArray[np.bool_]:
+    """Rows that are not zero up to rounding."""
+    size = np.linalg.norm(elements, axis=1)
+    return size > 1e-14 * np.linalg.norm(size)
+
+
+def static_history(
+    waves: StaticWaves, times: Sequence[float], initial_time: float = 0.0
+) -> Iterator[ComplexArray]:
+    """States at each time."""
+    return (waves.at(t - initial_time) for t in times)
 
 
 def evolve_driven(
     operator: TimeDependentOperator,
-    state: ComplexArray,
+    state: ComplexArray | SubspaceState,
     times: Sequence[float],
     initial_time: float = 0.0,
     time_step: float | None = None,
@@ -49,7 +95,7 @@ def evolve_driven(
     Parameters
     ----------
     operator : callable t -> array (states, states), Hermitian
-    state : array (states, states)
+    state : array (states, states), or SubspaceState
         At ``initial_time``.
     times : sequence of float, increasing
     time_step : float, optional
@@ -72,9 +118,7 @@ def evolve_driven(
         raise CaseError(
             f"output times must increase from the initial time {initial_time:g}, got {list(times)}"
         )
-    occupation, orbitals = np.linalg.eigh(hermitian_part(state))
-    kept = np.abs(occupation) > 1e-15 * np.abs(occupation).max()
-    occupation, orbitals = occupation[kept], orbitals[:, kept]
+    occupation, orbitals = _wave_functions(state)
     steps_per_time = 0.5
     for start, stop in pairwise(moments):
         if stop > start and time_step is not None:
@@ -85,7 +129,15 @@ def evolve_driven(
                 operator, orbitals, start, stop, steps_per_time, tolerance
             )
             steps_per_time = n_steps / (stop - start)
-        yield (orbitals * occupation) @ orbitals.conj().T
+        yield weighted_projector(orbitals, occupation)
+
+
+def _wave_functions(state: ComplexArray | SubspaceState) -> tuple[FloatArray, ComplexArray]:
+    """Weights and wave functions of a state."""
+    if isinstance(state, SubspaceState):
+        weights, coefficients = state.factors()
+        return weights, product(state.basis, coefficients)
+    return factors(hermitian_part(state))
 
 
 def _magnus_interval(

@@ -66,6 +66,11 @@ def hermitian_part(matrix: ComplexArray) -> ComplexArray:
     return (matrix + matrix.conj().T) / 2
 
 
+def is_sparse(matrix: ComplexArray) -> bool:
+    """Whether few enough elements are not zero for sparse products to pay."""
+    return len(matrix) > 64 and int(np.count_nonzero(matrix)) < 0.1 * matrix.size
+
+
 def refuse_large(n_states: int) -> None:
     """CaseError if a dense matrix of this many states would be too large."""
     if n_states > MAXIMUM_STATES:
