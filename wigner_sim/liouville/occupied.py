@@ -53,7 +53,7 @@ class SubspaceState:
 
 
 def factors(matrix: ComplexArray) -> tuple[FloatArray, ComplexArray]:
-    """Weights and orthonormal columns, ``matrix = columns diag(weights) columns^+``, without negligible ones."""
+    """Weights and orthonormal columns of ``columns diag(weights) columns^+``, without negligible ones."""
     off_diagonal = matrix.copy()
     np.fill_diagonal(off_diagonal, 0)
     if off_diagonal.any():

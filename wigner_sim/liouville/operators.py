@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from wigner_sim.errors import CaseError
 from wigner_sim.models.hamiltonian import Hamiltonian
-from wigner_sim.weyl import site_numbers, symbol_to_operator
+from wigner_sim.weyl import BondSampler, site_numbers, symbol_to_operator
 
 ComplexArray = NDArray[np.complex128]
 
@@ -52,8 +54,17 @@ def quantize_hamiltonian(
         cell_flux=cell_flux,
         canonical_momentum=canonical_momentum,
     )
-    defect = np.abs(operator - operator.conj().T).max()
-    if not defect <= 1e-10 * np.abs(operator).max():
+    return _checked_hermitian(operator, hamiltonian, t)
+
+
+def hermitian_operator(hamiltonian: Hamiltonian, sampler: BondSampler, t: float) -> scipy.sparse.csr_array:
+    """All fibres of a short-ranged Hamiltonian at time t, checked like :func:`quantize_hamiltonian`."""
+    return _checked_hermitian(sampler.operator(t), hamiltonian, t)
+
+
+def _checked_hermitian(operator: Any, hamiltonian: Hamiltonian, t: float) -> Any:
+    defect = abs(operator - operator.conj().T).max()
+    if not defect <= 1e-10 * abs(operator).max():
         raise CaseError(
             f"the Hamiltonian {hamiltonian.name!r} is not Hermitian at t = {t:g}: "
             f"its elements differ by {defect:.1e}"
@@ -61,12 +72,22 @@ def quantize_hamiltonian(
     return (operator + operator.conj().T) / 2
 
 
+def dense_blocks(operator: scipy.sparse.csr_array, n_blocks: int) -> ComplexArray:
+    """Blocks (n_blocks, states, states) of a block-diagonal matrix."""
+    n = operator.shape[0] // n_blocks
+    blocks = np.zeros((n_blocks, n, n), dtype=complex)
+    elements = operator.tocoo()
+    rows, columns = elements.coords
+    blocks[rows // n, rows % n, columns % n] = elements.data
+    return blocks
+
+
 def hermitian_part(matrix: ComplexArray) -> ComplexArray:
     """Remove the anti-Hermitian rounding error."""
     return (matrix + matrix.conj().T) / 2
 
 
-def is_sparse(matrix: ComplexArray) -> bool:
+def is_sparse(matrix: NDArray[Any]) -> bool:
     """Whether few enough elements are not zero for sparse products to pay."""
     return len(matrix) > 64 and int(np.count_nonzero(matrix)) < 0.1 * matrix.size
 

@@ -5,7 +5,7 @@ Three things make the one diagonalisation of a static case cheap (measured in ``
 * An operator without imaginary parts has real eigenvectors, a quarter of the work.
 * An operator that is invariant under translations by T cells (``T_i`` a divisor of the number ``L_i`` of
   sites) falls into blocks, one for each conserved momentum ``q_i = 2 pi m/L_i``, ``m < L_i/T_i``.  The
-  translations are found in the matrix itself, whatever the symbol; a magnetic field leaves those of its gauge.
+  translations are found in the matrix itself, whatever the symbol; with a field, those of its gauge.
 * Otherwise the tridiagonal form is diagonalised, and vectors are transformed back only where they are asked
   for, usually those of one band.
 """

@@ -14,15 +14,28 @@ from numpy.typing import NDArray
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.liouville.evolution import evolve_driven, static_history, static_waves
+from wigner_sim.liouville.evolution import evolve_driven, evolve_driven_fibres, static_waves
 from wigner_sim.liouville.occupied import SubspaceState
-from wigner_sim.liouville.operators import MAXIMUM_STATES, quantize_hamiltonian, refuse_large
+from wigner_sim.liouville.operators import (
+    MAXIMUM_STATES,
+    dense_blocks,
+    hermitian_operator,
+    quantize_hamiltonian,
+    refuse_large,
+)
 from wigner_sim.liouville.projectors import BandProjector, band_projector
 from wigner_sim.liouville.snapshots import LiouvilleSnapshot, observe_state
 from wigner_sim.liouville.spectrum import Spectrum, diagonalize
 from wigner_sim.liouville.states import subspace_state_from_symbol, thermal_subspace_state
 from wigner_sim.models.hamiltonian import Hamiltonian
-from wigner_sim.weyl import SiteLattice, SymbolFunction, canonical_momenta, grid_lattice
+from wigner_sim.weyl import (
+    BondSampler,
+    SiteLattice,
+    SymbolFunction,
+    bond_sampler,
+    canonical_momenta,
+    grid_lattice,
+)
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -172,23 +185,28 @@ class ExactSystem:
     ) -> Iterator[LiouvilleSnapshot]:
         """Evolve a state given at ``initial_time`` and yield a snapshot at each of ``times``.
 
-        The state is an array, or one :class:`SubspaceState` per fibre; ``time_step`` and ``tolerance`` concern
-        a time-dependent Hamiltonian only, see :func:`evolve_driven`.
+        The state is an array, or one :class:`SubspaceState` per fibre; ``time_step`` and ``tolerance``
+        concern a time-dependent Hamiltonian only, see :func:`evolve_driven`.
         """
         fibres = self._fibres(state) if isinstance(state, np.ndarray) else state
-        histories: list[Iterator[ComplexArray]]
-        if self.hamiltonian.time_dependent:
-            histories = [
-                evolve_driven(self._fibre_operator(label), rho, times, initial_time, time_step, tolerance)
-                for label, rho in zip(self.labels, fibres, strict=True)
-            ]
+        histories: Iterator[Sequence[ComplexArray]]
+        if not self.hamiltonian.time_dependent:
+            waves = [static_waves(rho, self.spectrum(i)) for i, rho in enumerate(fibres)]
+            histories = ([wave.at(t - initial_time) for wave in waves] for t in times)
+        elif sampler := self._bond_sampler([initial_time, (initial_time + times[-1]) / 2, times[-1]]):
+            histories = evolve_driven_fibres(
+                sampler.operator, list(fibres), times, initial_time, time_step, tolerance
+            )
         else:
-            histories = [
-                static_history(static_waves(rho, self.spectrum(i)), times, initial_time)
-                for i, rho in enumerate(fibres)
-            ]
+            histories = zip(
+                *(
+                    evolve_driven(self._fibre_operator(label), rho, times, initial_time, time_step, tolerance)
+                    for label, rho in zip(self.labels, fibres, strict=True)
+                ),
+                strict=True,
+            )
         tau = self.lattice.orbital_positions
-        for t, current in zip(times, zip(*histories, strict=True), strict=True):
+        for t, current in zip(times, histories, strict=True):
             yield observe_state(self._stacked(current), self.operator(t), self.grid, tau, t)
 
     def _fibre_operator(self, label: tuple[float, ...]) -> Callable[[float], ComplexArray]:
@@ -197,7 +215,18 @@ class ExactSystem:
             self.hamiltonian, self.lattice.sites, t, self.lattice.cell_flux, label
         )
 
+    def _bond_sampler(self, times: Sequence[float]) -> BondSampler | None:
+        """Sparse operators of all fibres, at least at these times; None if the symbol is not short-ranged."""
+        found = self._kept.get(("bonds",))
+        if found is None or not all(map(found.represents, times)):
+            found = bond_sampler(self.hamiltonian.matrix, self.lattice, self.labels, times)
+            self._kept["bonds",] = found
+        return found
+
     def _operator_at(self, t: float) -> ComplexArray:
+        if (sampler := self._bond_sampler([t])) is not None:
+            blocks = dense_blocks(hermitian_operator(self.hamiltonian, sampler, t), len(self.labels))
+            return blocks.reshape(*self.n_fibres, *blocks.shape[1:])
         return self._stacked([self._fibre_operator(label)(t) for label in self.labels])
 
     def _fibres(self, matrices: ComplexArray) -> ComplexArray:
