@@ -14,13 +14,11 @@ from scipy.special import jv
 
 from wigner_sim.errors import CaseError, NumericalStopError
 from wigner_sim.liouville.occupied import SubspaceState, factors, product, weighted_projector
-from wigner_sim.liouville.operators import hermitian_part, is_sparse
+from wigner_sim.liouville.operators import Matrix, hermitian_part, is_sparse
 from wigner_sim.liouville.spectrum import Spectrum, diagonalize
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
-#: A dense or sparse matrix.
-Matrix = Any
 TimeDependentOperator = Callable[[float], ComplexArray]
 
 _MOST_STEPS = 1 << 20

@@ -64,9 +64,9 @@ def factors(matrix: ComplexArray) -> tuple[FloatArray, ComplexArray]:
     return weights[kept], np.ascontiguousarray(columns[:, kept])
 
 
-def product(matrix: NDArray[Any], columns: ComplexArray) -> ComplexArray:
+def product(matrix: NDArray[Any], columns: NDArray[Any]) -> NDArray[Any]:
     """``matrix @ columns``, in real arithmetic if the matrix is real."""
-    if np.iscomplexobj(matrix):
+    if np.iscomplexobj(matrix) or not np.iscomplexobj(columns):
         return matrix @ columns
     return (matrix @ np.ascontiguousarray(columns).view(np.float64)).view(np.complex128)
 

@@ -15,7 +15,11 @@ from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.weyl import BondSampler, site_numbers, symbol_to_operator
 
 ComplexArray = NDArray[np.complex128]
+#: A dense or sparse matrix.
+Matrix = Any
 
+#: Parts of an operator below this fraction of its largest element are rounding errors.
+ROUNDING = 2e-16
 #: Largest number of states of a dense run.
 MAXIMUM_STATES = 4000
 
@@ -90,6 +94,18 @@ def hermitian_part(matrix: ComplexArray) -> ComplexArray:
 def is_sparse(matrix: NDArray[Any]) -> bool:
     """Whether few enough elements are not zero for sparse products to pay."""
     return len(matrix) > 64 and int(np.count_nonzero(matrix)) < 0.1 * matrix.size
+
+
+def is_real(matrix: ComplexArray) -> bool:
+    """Whether imaginary parts are rounding."""
+    return float(np.abs(matrix.imag).max(initial=0)) <= ROUNDING * float(np.abs(matrix.real).max(initial=0))
+
+
+def cheapest_form(operator: ComplexArray) -> Matrix:
+    """The same matrix, less rounding, for products from the left: real if it is, sparse if that pays."""
+    matrix: NDArray[Any] = operator.real.copy() if is_real(operator) else operator.copy()
+    matrix[np.abs(matrix) <= ROUNDING * np.abs(matrix).max(initial=0)] = 0
+    return scipy.sparse.csr_array(matrix) if is_sparse(matrix) else matrix
 
 
 def refuse_large(n_states: int) -> None:

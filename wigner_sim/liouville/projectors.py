@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from wigner_sim.errors import BandTouchingError, CaseError
-from wigner_sim.liouville.operators import hermitian_part, is_sparse
+from wigner_sim.liouville.operators import Matrix, cheapest_form, hermitian_part
 from wigner_sim.liouville.spectrum import Spectrum, diagonalize
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.weyl import SiteLattice, fibre_function, mesh_sampler, sampled_operator, site_lattice
@@ -75,6 +74,7 @@ def band_projector(
     cell_flux: ArrayLike | None = None,
     canonical_momentum: Sequence[float] = (),
     spectrum: Callable[[], Spectrum] | None = None,
+    known_rank: int | None = None,
 ) -> BandProjector:
     """Projector on one band, or a group of bands, of ``operator = Op(H)``.
 
@@ -96,6 +96,8 @@ def band_projector(
         As for :func:`~wigner_sim.liouville.quantize_hamiltonian`.
     spectrum : callable () -> Spectrum, optional
         Eigenstates of ``operator``, for whom they are at hand; asked for only if needed.
+    known_rank : int, optional
+        Number of states of the band in another fibre, which is the same in all.
 
     Raises
     ------
@@ -111,7 +113,9 @@ def band_projector(
     local = _local_bands(hamiltonian, lattice, bands, t, canonical_momentum)
     if method != "purified":
         found = _spectral_basis(spectrum or (lambda: diagonalize(operator, lattice.sites)), local)
-        if found is not None and (method == "spectral" or _has_rank_of(local, len(found[0]))):
+        if found is not None and (
+            method == "spectral" or len(found[0]) == known_rank or _has_rank_of(local, len(found[0]))
+        ):
             energies, basis = found
             return BandProjector(basis, "spectral", _residual(operator, basis, energies), energies)
         if method == "spectral":
@@ -215,7 +219,7 @@ def _has_rank_of(local: _LocalBands, rank: int) -> bool:
 
 def _purified_basis(
     operator: ComplexArray, local: _LocalBands, most_steps: int = _MOST_NEWTON_STEPS
-) -> ComplexArray:
+) -> NDArray[Any]:
     """Almost invariant subspace near the operator of the local eigenprojector.
 
     Rounding the eigenvalues of Op(P) to 0 and 1 is the limit of McWeeny's purification.  Each Newton step
@@ -231,6 +235,7 @@ def _purified_basis(
             f"{local.gap:.2g})"
         )
     inside, outside = states[:, weights > 0.5], states[:, weights < 0.5]
+    operator = cheapest_form(operator)
     norm = _commutator_norm(operator, inside)
     for _ in range(most_steps):
         new_inside, new_outside = _newton_step(operator, inside, outside, _RESONANCE * local.gap)
@@ -242,32 +247,37 @@ def _purified_basis(
 
 
 def _newton_step(
-    operator: ComplexArray, inside: ComplexArray, outside: ComplexArray, resonance: float
-) -> tuple[ComplexArray, ComplexArray]:
+    operator: Matrix, inside: NDArray[Any], outside: NDArray[Any], resonance: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rotate Pi (and Q) by X that solves ``(QHQ) X - X (Pi H Pi) = - Q H Pi``.
 
     Pairs of states closer in energy than ``resonance`` are far apart in phase space and their coupling is
     tunnelling, which is left alone: ``1/Delta -> (1 - exp(-(Delta/resonance)^4))/Delta``.
     """
-    e_inside, u_inside = np.linalg.eigh(hermitian_part(inside.conj().T @ operator @ inside))
-    e_outside, u_outside = np.linalg.eigh(hermitian_part(outside.conj().T @ operator @ outside))
+    e_inside, u_inside = np.linalg.eigh(hermitian_part(inside.conj().T @ (operator @ inside)))
+    e_outside, u_outside = np.linalg.eigh(hermitian_part(outside.conj().T @ (operator @ outside)))
     inside, outside = inside @ u_inside, outside @ u_outside
     delta = e_outside[:, None] - e_inside[None, :]
     delta = np.where(np.abs(delta) < 1e-3 * resonance, np.inf, delta)
     weight = -np.expm1(-np.minimum((delta / resonance) ** 4, 700)) / delta
-    x = -(outside.conj().T @ operator @ inside) * weight
-    new_inside = scipy.linalg.qr(inside + outside @ x, mode="economic")[0]
-    new_outside = scipy.linalg.qr(outside - inside @ x.conj().T, mode="economic")[0]
-    return new_inside, new_outside
+    x = -(outside.conj().T @ (operator @ inside)) * weight
+    return _orthonormal(inside + outside @ x), _orthonormal(outside - inside @ x.conj().T)
+
+
+def _orthonormal(columns: NDArray[Any]) -> NDArray[Any]:
+    """Orthonormal basis of almost orthonormal columns, by the Cholesky factor of their overlap."""
+    factor = np.linalg.cholesky(columns.conj().T @ columns)
+    return scipy.linalg.solve_triangular(factor, columns.conj().T, lower=True).conj().T
 
 
 def _residual(operator: ComplexArray, basis: NDArray[Any], energies: FloatArray) -> float:
     """``|H Pi - Pi H Pi|_F / sqrt(rank)`` of a basis of eigenstates; lattice operators have few elements."""
-    matrix = scipy.sparse.csr_array(operator) if is_sparse(operator) else operator
-    return float(np.linalg.norm(matrix @ basis - basis * energies) / np.sqrt(max(1, basis.shape[1])))
+    return float(
+        np.linalg.norm(cheapest_form(operator) @ basis - basis * energies) / np.sqrt(max(1, basis.shape[1]))
+    )
 
 
-def _commutator_norm(operator: ComplexArray, basis: ComplexArray) -> float:
+def _commutator_norm(operator: Matrix, basis: NDArray[Any]) -> float:
     """``|Q H Pi|_F / sqrt(rank)``."""
     image = operator @ basis
     return float(np.linalg.norm(image - basis @ (basis.conj().T @ image)) / np.sqrt(max(1, basis.shape[1])))

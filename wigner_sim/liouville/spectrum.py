@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from wigner_sim.liouville.operators import is_real
+
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
@@ -73,7 +75,7 @@ def diagonalize(operator: ComplexArray, sites: Sequence[int] = ()) -> Spectrum:
     """
     period = translation_period(operator, sites)
     n_blocks = prod(n // p for n, p in zip(sites, period, strict=True))
-    real = not operator.imag.any()
+    real = is_real(operator)
     if n_blocks > (2 if real else 1):
         return _by_conserved_momentum(operator, tuple(sites), period)
     if real:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.liouville.occupied import SubspaceState, product
-from wigner_sim.liouville.operators import hermitian_part, is_sparse
+from wigner_sim.liouville.operators import cheapest_form, hermitian_part
 from wigner_sim.liouville.projectors import BandProjector
 from wigner_sim.weyl import SymbolFunction, symbol_to_operator
 
@@ -51,7 +50,7 @@ def subspace_state_from_symbol(
     """The same state by its elements in the basis of the projector."""
     occupation = symbol_to_operator(symbol, n_sites, orbital_positions, grid, cell_flux, canonical_momentum)
     basis = projector.basis
-    image = scipy.sparse.csr_array(occupation) @ basis if is_sparse(occupation) else occupation @ basis
+    image = cheapest_form(occupation) @ basis
     return SubspaceState(basis, hermitian_part(product(basis.conj().T, image)), projector.energies)
 
 

@@ -99,9 +99,9 @@ class ExactSystem:
         static = not self.hamiltonian.time_dependent
         key = (bands if isinstance(bands, int | np.integer) else tuple(bands), 0.0 if static else t, method)
         if key not in self._kept:
-            operators = self._fibres(self.operator(t))
-            self._kept[key] = [
-                band_projector(
+            operators, found = self._fibres(self.operator(t)), list[BandProjector]()
+            for i, label in enumerate(self.labels):
+                projector = band_projector(
                     operators[i],
                     self.hamiltonian,
                     self.lattice.sites,
@@ -111,9 +111,10 @@ class ExactSystem:
                     self.lattice.cell_flux,
                     label,
                     partial(self.spectrum, i) if static else None,
+                    found[0].rank if found else None,
                 )
-                for i, label in enumerate(self.labels)
-            ]
+                found.append(projector)
+            self._kept[key] = found
         return self._kept[key]
 
     def band_state_from_symbol(
