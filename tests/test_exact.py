@@ -126,8 +126,8 @@ def test_output_times(tmp_path):
 def test_an_exact_run_that_fails_says_where_it_stopped(tmp_path, monkeypatch):
     snapshots = exact_module.exact_snapshots
 
-    def failing(problem, index, times):
-        stream = snapshots(problem, index, times)
+    def failing(problem, index, times, *system):
+        stream = snapshots(problem, index, times, *system)
         yield next(stream)
         yield next(stream)
         raise KeyboardInterrupt

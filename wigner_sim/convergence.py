@@ -19,7 +19,7 @@ import numpy as np
 
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
-from wigner_sim.exact_runs import exact_snapshots, output_times
+from wigner_sim.exact_runs import exact_partner, exact_snapshots, output_times
 from wigner_sim.liouville import LiouvilleSnapshot
 from wigner_sim.observables import BandState, density, energy, momentum_distribution
 from wigner_sim.problem import Problem, build_problem, read_case
@@ -99,7 +99,10 @@ class ExactReference:
 def exact_reference(problem: Problem, times: Sequence[float]) -> ExactReference:
     """Evolve every band exactly to ``times`` (which start at 0)."""
     started = wall_time.perf_counter()
-    snapshots = tuple(tuple(exact_snapshots(problem, index, times)) for index in range(len(problem.bands)))
+    system = exact_partner(problem)
+    snapshots = tuple(
+        tuple(exact_snapshots(problem, index, times, system)) for index in range(len(problem.bands))
+    )
     return ExactReference(tuple(times), snapshots, wall_time.perf_counter() - started)
 
 

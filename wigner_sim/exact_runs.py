@@ -18,7 +18,7 @@ from wigner_sim.errors import CaseError
 from wigner_sim.fourier import translate
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState
-from wigner_sim.liouville import ExactSystem, LiouvilleSnapshot, exact_system
+from wigner_sim.liouville import ExactSystem, LiouvilleSnapshot, SubspaceState, exact_system
 from wigner_sim.models.moving_frame import in_moving_frame, momentum_gain
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
 from wigner_sim.problem import Problem, build_problem, read_case
@@ -33,7 +33,14 @@ _log = logging.getLogger("wigner_sim.exact_runs")
 EXACT_RUNS = "exact"
 
 
-def exact_snapshots(problem: Problem, index: int, times: Sequence[float]) -> Iterator[LiouvilleSnapshot]:
+def exact_partner(problem: Problem) -> ExactSystem:
+    """The lattice of a problem; its eigenstates are found once and serve all bands."""
+    return exact_system(in_moving_frame(problem.hamiltonian), problem.grid)
+
+
+def exact_snapshots(
+    problem: Problem, index: int, times: Sequence[float], system: ExactSystem | None = None
+) -> Iterator[LiouvilleSnapshot]:
     """Exact evolution of one band's initial state.
 
     Parameters
@@ -42,13 +49,15 @@ def exact_snapshots(problem: Problem, index: int, times: Sequence[float]) -> Ite
     index : int
         Position among ``problem.bands``.
     times : sequence of float, increasing
+    system : ExactSystem, optional
+        :func:`exact_partner` of the problem, shared between bands.
 
     Raises
     ------
     CaseError
         If the state has no exact reading, or the lattice is too large.
     """
-    system = exact_system(in_moving_frame(problem.hamiltonian), problem.grid)
+    system = system or exact_partner(problem)
     band = problem.bands[index]
     state = _exact_state(problem.initial_states[index], system, band)
     snapshots = system.evolve(state, times)
@@ -69,8 +78,8 @@ def _at_fixed_momentum(
     return replace(snapshot, distribution=f, momentum_distribution=n_k)
 
 
-def _exact_state(initial: InitialState, system: ExactSystem, band: int) -> np.ndarray:
-    """``Pi Op(c) Pi + n_F(Pi H Pi)``."""
+def _exact_state(initial: InitialState, system: ExactSystem, band: int) -> list[SubspaceState]:
+    """``Pi Op(c) Pi + n_F(Pi H Pi)`` of each fibre."""
     parts = []
     if initial.stored is not None:
         if initial.stored.face != "c":
@@ -78,16 +87,16 @@ def _exact_state(initial: InitialState, system: ExactSystem, band: int) -> np.nd
                 "the exact partner of a stored state needs its occupation symbol: let the earlier run store "
                 f'output.face = "c" (it stored "{initial.stored.face}")'
             )
-        parts.append(system.band_state_from_symbol(band, initial.stored.on(system.grid)))
+        parts.append(system.subspace_states_from_symbol(band, initial.stored.on(system.grid)))
     if initial.occupation is not None:
-        parts.append(system.band_state_from_symbol(band, initial.occupation))
+        parts.append(system.subspace_states_from_symbol(band, initial.occupation))
     if initial.thermal is not None:
         if not initial.thermal.uniform:
             raise CaseError("initial_state: a local equilibrium with mu(x) or T(x) has no exact partner")
         origin = np.zeros((system.grid.n_position_axes, 1))
         mu, temperature = float(initial.thermal.mu(origin)[0]), float(initial.thermal.temperature(origin)[0])
-        parts.append(system.thermal_band_state(band, mu, temperature))
-    return sum(parts[1:], start=parts[0])
+        parts.append(system.thermal_subspace_states(band, mu, temperature))
+    return [sum(states[1:], start=states[0]) for states in zip(*parts, strict=True)]
 
 
 def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: bool = False) -> Run:
@@ -100,8 +109,9 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
     problem = build_problem(case)
     times = output_times(case)
     # zip takes the first record of every band now: what cannot be computed is refused before anything is made
+    system = exact_partner(problem)
     records = zip(
-        *(exact_snapshots(problem, index, times) for index in range(len(problem.bands))), strict=True
+        *(exact_snapshots(problem, index, times, system) for index in range(len(problem.bands))), strict=True
     )
     first = next(records)
     directory = create_run_directory(case, case.directory / EXACT_RUNS)

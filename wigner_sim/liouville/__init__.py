@@ -21,9 +21,11 @@ sites   projectors   per time   memory
 """
 
 from wigner_sim.liouville.evolution import TimeDependentOperator, evolve_driven, evolve_static
+from wigner_sim.liouville.occupied import SubspaceState
 from wigner_sim.liouville.operators import MAXIMUM_STATES, quantize_hamiltonian
 from wigner_sim.liouville.projectors import BandProjector, band_projector
 from wigner_sim.liouville.snapshots import LiouvilleSnapshot, observe_state
+from wigner_sim.liouville.spectrum import Spectrum, diagonalize
 from wigner_sim.liouville.states import state_from_symbol, thermal_state
 from wigner_sim.liouville.system import ExactSystem, exact_system, run_liouville
 
@@ -32,8 +34,11 @@ __all__ = [
     "BandProjector",
     "ExactSystem",
     "LiouvilleSnapshot",
+    "Spectrum",
+    "SubspaceState",
     "TimeDependentOperator",
     "band_projector",
+    "diagonalize",
     "evolve_driven",
     "evolve_static",
     "exact_system",

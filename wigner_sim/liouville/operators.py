@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from wigner_sim.errors import CaseError
 from wigner_sim.models.hamiltonian import Hamiltonian
-from wigner_sim.weyl import site_numbers, symbol_to_operator
+from wigner_sim.weyl import BondSampler, site_numbers, symbol_to_operator
 
 ComplexArray = NDArray[np.complex128]
+#: A dense or sparse matrix.
+Matrix = Any
 
+#: Parts of an operator below this fraction of its largest element are rounding errors.
+ROUNDING = 2e-16
 #: Largest number of states of a dense run.
 MAXIMUM_STATES = 4000
 
@@ -52,8 +58,17 @@ def quantize_hamiltonian(
         cell_flux=cell_flux,
         canonical_momentum=canonical_momentum,
     )
-    defect = np.abs(operator - operator.conj().T).max()
-    if not defect <= 1e-10 * np.abs(operator).max():
+    return _checked_hermitian(operator, hamiltonian, t)
+
+
+def hermitian_operator(hamiltonian: Hamiltonian, sampler: BondSampler, t: float) -> scipy.sparse.csr_array:
+    """All fibres of a short-ranged Hamiltonian at time t, checked like :func:`quantize_hamiltonian`."""
+    return _checked_hermitian(sampler.operator(t), hamiltonian, t)
+
+
+def _checked_hermitian(operator: Any, hamiltonian: Hamiltonian, t: float) -> Any:
+    defect = abs(operator - operator.conj().T).max()
+    if not defect <= 1e-10 * abs(operator).max():
         raise CaseError(
             f"the Hamiltonian {hamiltonian.name!r} is not Hermitian at t = {t:g}: "
             f"its elements differ by {defect:.1e}"
@@ -61,9 +76,36 @@ def quantize_hamiltonian(
     return (operator + operator.conj().T) / 2
 
 
+def dense_blocks(operator: scipy.sparse.csr_array, n_blocks: int) -> ComplexArray:
+    """Blocks (n_blocks, states, states) of a block-diagonal matrix."""
+    n = operator.shape[0] // n_blocks
+    blocks = np.zeros((n_blocks, n, n), dtype=complex)
+    elements = operator.tocoo()
+    rows, columns = elements.coords
+    blocks[rows // n, rows % n, columns % n] = elements.data
+    return blocks
+
+
 def hermitian_part(matrix: ComplexArray) -> ComplexArray:
     """Remove the anti-Hermitian rounding error."""
     return (matrix + matrix.conj().T) / 2
+
+
+def is_sparse(matrix: NDArray[Any]) -> bool:
+    """Whether few enough elements are not zero for sparse products to pay."""
+    return len(matrix) > 64 and int(np.count_nonzero(matrix)) < 0.1 * matrix.size
+
+
+def is_real(matrix: ComplexArray) -> bool:
+    """Whether imaginary parts are rounding."""
+    return float(np.abs(matrix.imag).max(initial=0)) <= ROUNDING * float(np.abs(matrix.real).max(initial=0))
+
+
+def cheapest_form(operator: ComplexArray) -> Matrix:
+    """The same matrix, less rounding, for products from the left: real if it is, sparse if that pays."""
+    matrix: NDArray[Any] = operator.real.copy() if is_real(operator) else operator.copy()
+    matrix[np.abs(matrix) <= ROUNDING * np.abs(matrix).max(initial=0)] = 0
+    return scipy.sparse.csr_array(matrix) if is_sparse(matrix) else matrix
 
 
 def refuse_large(n_states: int) -> None:

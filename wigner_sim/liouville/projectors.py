@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from wigner_sim.errors import BandTouchingError, CaseError
-from wigner_sim.liouville.operators import hermitian_part
+from wigner_sim.liouville.operators import Matrix, cheapest_form, hermitian_part
+from wigner_sim.liouville.spectrum import Spectrum, diagonalize
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.weyl import SiteLattice, fibre_function, mesh_sampler, sampled_operator, site_lattice
 
@@ -40,11 +41,14 @@ class BandProjector:
     commutator_norm : float, energy
         ``|Q H Pi|``, root mean square over the states of the band.  Zero to rounding if spectral; if
         purified, the tunnelling between bands that overlap in energy is left.
+    energies : array (rank,), optional
+        Of the columns, if they are eigenstates (spectral).
     """
 
-    basis: ComplexArray
+    basis: NDArray[Any]
     method: str
     commutator_norm: float
+    energies: FloatArray | None = None
 
     @property
     def rank(self) -> int:
@@ -69,6 +73,8 @@ def band_projector(
     t: float = 0.0,
     cell_flux: ArrayLike | None = None,
     canonical_momentum: Sequence[float] = (),
+    spectrum: Callable[[], Spectrum] | None = None,
+    known_rank: int | None = None,
 ) -> BandProjector:
     """Projector on one band, or a group of bands, of ``operator = Op(H)``.
 
@@ -88,6 +94,10 @@ def band_projector(
         many states as the second would.
     cell_flux, canonical_momentum : optional
         As for :func:`~wigner_sim.liouville.quantize_hamiltonian`.
+    spectrum : callable () -> Spectrum, optional
+        Eigenstates of ``operator``, for whom they are at hand; asked for only if needed.
+    known_rank : int, optional
+        Number of states of the band in another fibre, which is the same in all.
 
     Raises
     ------
@@ -102,9 +112,12 @@ def band_projector(
     lattice = site_lattice(n_sites, hamiltonian.orbital_positions, cell_flux, len(canonical_momentum))
     local = _local_bands(hamiltonian, lattice, bands, t, canonical_momentum)
     if method != "purified":
-        basis = _spectral_basis(operator, local)
-        if basis is not None and (method == "spectral" or _has_rank_of(local, basis.shape[1])):
-            return BandProjector(basis, "spectral", _commutator_norm(operator, basis))
+        found = _spectral_basis(spectrum or (lambda: diagonalize(operator, lattice.sites)), local)
+        if found is not None and (
+            method == "spectral" or len(found[0]) == known_rank or _has_rank_of(local, len(found[0]))
+        ):
+            energies, basis = found
+            return BandProjector(basis, "spectral", _residual(operator, basis, energies), energies)
         if method == "spectral":
             raise CaseError(
                 f"bands {bands} have no global gap to the others, so no energy window selects their states: "
@@ -136,12 +149,12 @@ class _LocalBands:
         return self.bands[-1] - self.bands[0] + 1 == len(self.bands)
 
     @cached_property
-    def quantized_projector(self) -> tuple[FloatArray, ComplexArray]:
-        """Eigenvalues (near 0 and 1) and eigenstates of the operator of the local eigenprojector."""
+    def projector_operator(self) -> ComplexArray:
+        """Operator of the local eigenprojector; its eigenvalues are near 0 and 1."""
         frames = np.linalg.eigh(self.matrices)[1][..., self.bands]
         projector = frames @ np.swapaxes(frames.conj(), -1, -2)
         operator = sampled_operator(mesh_sampler(projector, self.axes, self.lattice, False), self.lattice)
-        return np.linalg.eigh(hermitian_part(operator))
+        return hermitian_part(operator)
 
 
 def _local_bands(
@@ -180,35 +193,40 @@ def _local_bands(
     return _LocalBands(lattice, axes, matrices, bands, gap, window(bands[0]), window(bands[-1] + 1))
 
 
-def _spectral_basis(operator: ComplexArray, local: _LocalBands) -> ComplexArray | None:
+def _spectral_basis(
+    spectrum: Callable[[], Spectrum], local: _LocalBands
+) -> tuple[FloatArray, NDArray[Any]] | None:
     """Eigenstates in the energy window of the bands; None if a side of the window is not a clear gap."""
     windows = [window for window in (local.below, local.above) if window is not None]
     if not local.contiguous or any(low >= high for low, high in windows):
         return None
-    energies, states = np.linalg.eigh(operator)
+    states = spectrum()
+    energies = states.energies
     if any(np.abs(energies - (low + high) / 2).min() < (high - low) / 8 for low, high in windows):
         return None
     lowest = -np.inf if local.below is None else sum(local.below) / 2
     highest = np.inf if local.above is None else sum(local.above) / 2
-    return states[:, (energies > lowest) & (energies < highest)]
+    chosen = (energies > lowest) & (energies < highest)
+    return energies[chosen], states.vectors(chosen)
 
 
 def _has_rank_of(local: _LocalBands, rank: int) -> bool:
     """Whether the band has this many states; only a Chern number makes them differ from sites times bands."""
     if rank == prod(local.lattice.sites) * len(local.bands):
         return True
-    return rank == np.count_nonzero(local.quantized_projector[0] > 0.5)
+    return rank == np.count_nonzero(np.linalg.eigvalsh(local.projector_operator) > 0.5)
 
 
 def _purified_basis(
     operator: ComplexArray, local: _LocalBands, most_steps: int = _MOST_NEWTON_STEPS
-) -> ComplexArray:
+) -> NDArray[Any]:
     """Almost invariant subspace near the operator of the local eigenprojector.
 
     Rounding the eigenvalues of Op(P) to 0 and 1 is the limit of McWeeny's purification.  Each Newton step
     then rotates the subspace so as to cancel ``Q H Pi`` to first order, which gains an order in gradients.
     """
-    weights, states = local.quantized_projector
+    spectrum = diagonalize(local.projector_operator, local.lattice.sites)
+    weights, states = spectrum.energies, spectrum.vectors()
     unclear = np.abs(weights - 0.5).min()
     if unclear < 0.05:
         raise CaseError(
@@ -217,6 +235,7 @@ def _purified_basis(
             f"{local.gap:.2g})"
         )
     inside, outside = states[:, weights > 0.5], states[:, weights < 0.5]
+    operator = cheapest_form(operator)
     norm = _commutator_norm(operator, inside)
     for _ in range(most_steps):
         new_inside, new_outside = _newton_step(operator, inside, outside, _RESONANCE * local.gap)
@@ -228,26 +247,37 @@ def _purified_basis(
 
 
 def _newton_step(
-    operator: ComplexArray, inside: ComplexArray, outside: ComplexArray, resonance: float
-) -> tuple[ComplexArray, ComplexArray]:
+    operator: Matrix, inside: NDArray[Any], outside: NDArray[Any], resonance: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rotate Pi (and Q) by X that solves ``(QHQ) X - X (Pi H Pi) = - Q H Pi``.
 
     Pairs of states closer in energy than ``resonance`` are far apart in phase space and their coupling is
     tunnelling, which is left alone: ``1/Delta -> (1 - exp(-(Delta/resonance)^4))/Delta``.
     """
-    e_inside, u_inside = np.linalg.eigh(hermitian_part(inside.conj().T @ operator @ inside))
-    e_outside, u_outside = np.linalg.eigh(hermitian_part(outside.conj().T @ operator @ outside))
+    e_inside, u_inside = np.linalg.eigh(hermitian_part(inside.conj().T @ (operator @ inside)))
+    e_outside, u_outside = np.linalg.eigh(hermitian_part(outside.conj().T @ (operator @ outside)))
     inside, outside = inside @ u_inside, outside @ u_outside
     delta = e_outside[:, None] - e_inside[None, :]
     delta = np.where(np.abs(delta) < 1e-3 * resonance, np.inf, delta)
     weight = -np.expm1(-np.minimum((delta / resonance) ** 4, 700)) / delta
-    x = -(outside.conj().T @ operator @ inside) * weight
-    new_inside = scipy.linalg.qr(inside + outside @ x, mode="economic")[0]
-    new_outside = scipy.linalg.qr(outside - inside @ x.conj().T, mode="economic")[0]
-    return new_inside, new_outside
+    x = -(outside.conj().T @ (operator @ inside)) * weight
+    return _orthonormal(inside + outside @ x), _orthonormal(outside - inside @ x.conj().T)
 
 
-def _commutator_norm(operator: ComplexArray, basis: ComplexArray) -> float:
+def _orthonormal(columns: NDArray[Any]) -> NDArray[Any]:
+    """Orthonormal basis of almost orthonormal columns, by the Cholesky factor of their overlap."""
+    factor = np.linalg.cholesky(columns.conj().T @ columns)
+    return scipy.linalg.solve_triangular(factor, columns.conj().T, lower=True).conj().T
+
+
+def _residual(operator: ComplexArray, basis: NDArray[Any], energies: FloatArray) -> float:
+    """``|H Pi - Pi H Pi|_F / sqrt(rank)`` of a basis of eigenstates; lattice operators have few elements."""
+    return float(
+        np.linalg.norm(cheapest_form(operator) @ basis - basis * energies) / np.sqrt(max(1, basis.shape[1]))
+    )
+
+
+def _commutator_norm(operator: Matrix, basis: NDArray[Any]) -> float:
     """``|Q H Pi|_F / sqrt(rank)``."""
     image = operator @ basis
     return float(np.linalg.norm(image - basis @ (basis.conj().T @ image)) / np.sqrt(max(1, basis.shape[1])))

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.liouville.evolution import evolve_driven, evolve_static
-from wigner_sim.liouville.operators import MAXIMUM_STATES, quantize_hamiltonian, refuse_large
+from wigner_sim.liouville.evolution import evolve_driven, evolve_driven_fibres, static_waves
+from wigner_sim.liouville.occupied import SubspaceState
+from wigner_sim.liouville.operators import (
+    MAXIMUM_STATES,
+    dense_blocks,
+    hermitian_operator,
+    quantize_hamiltonian,
+    refuse_large,
+)
 from wigner_sim.liouville.projectors import BandProjector, band_projector
 from wigner_sim.liouville.snapshots import LiouvilleSnapshot, observe_state
-from wigner_sim.liouville.states import state_from_symbol, thermal_state
+from wigner_sim.liouville.spectrum import Spectrum, diagonalize
+from wigner_sim.liouville.states import subspace_state_from_symbol, thermal_subspace_state
 from wigner_sim.models.hamiltonian import Hamiltonian
-from wigner_sim.weyl import SiteLattice, SymbolFunction, canonical_momenta, grid_lattice
+from wigner_sim.weyl import (
+    BondSampler,
+    SiteLattice,
+    SymbolFunction,
+    bond_sampler,
+    canonical_momenta,
+    grid_lattice,
+)
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -50,7 +66,7 @@ class ExactSystem:
     grid: PhaseSpaceGrid
     lattice: SiteLattice
     n_fibres: tuple[int, ...]
-    _projectors: dict[tuple[object, ...], list[BandProjector]] = field(default_factory=dict, repr=False)
+    _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
 
     @property
     def labels(self) -> list[tuple[float, ...]]:
@@ -58,8 +74,20 @@ class ExactSystem:
         return list(product(*(canonical_momenta(n).tolist() for n in self.n_fibres)))
 
     def operator(self, t: float = 0.0) -> ComplexArray:
-        """Hamiltonian at time t, (*p, states, states)."""
-        return self._stacked([self._fibre_operator(label)(t) for label in self.labels])
+        """Hamiltonian at time t, (*p, states, states); read-only and kept if static."""
+        if self.hamiltonian.time_dependent:
+            return self._operator_at(t)
+        if ("operator",) not in self._kept:
+            self._kept["operator",] = self._operator_at(0.0)
+            self._kept["operator",].flags.writeable = False
+        return self._kept["operator",]
+
+    def spectrum(self, fibre: int = 0) -> Spectrum:
+        """Eigenstates of one fibre (counted in C order) of a static Hamiltonian, kept for later calls."""
+        key = ("spectrum", fibre)
+        if key not in self._kept:
+            self._kept[key] = diagonalize(self._fibres(self.operator())[fibre], self.lattice.sites)
+        return self._kept[key]
 
     def band_projectors(
         self,
@@ -68,11 +96,13 @@ class ExactSystem:
         method: Literal["auto", "spectral", "purified"] = "auto",
     ) -> list[BandProjector]:
         """Projector on a group of bands in each fibre, see :func:`band_projector` (kept for later calls)."""
-        key = (bands if isinstance(bands, int | np.integer) else tuple(bands), t, method)
-        if key not in self._projectors:
-            self._projectors[key] = [
-                band_projector(
-                    self._fibre_operator(label)(t),
+        static = not self.hamiltonian.time_dependent
+        key = (bands if isinstance(bands, int | np.integer) else tuple(bands), 0.0 if static else t, method)
+        if key not in self._kept:
+            operators, found = self._fibres(self.operator(t)), list[BandProjector]()
+            for i, label in enumerate(self.labels):
+                projector = band_projector(
+                    operators[i],
                     self.hamiltonian,
                     self.lattice.sites,
                     bands,
@@ -80,10 +110,12 @@ class ExactSystem:
                     t,
                     self.lattice.cell_flux,
                     label,
+                    partial(self.spectrum, i) if static else None,
+                    found[0].rank if found else None,
                 )
-                for label in self.labels
-            ]
-        return self._projectors[key]
+                found.append(projector)
+            self._kept[key] = found
+        return self._kept[key]
 
     def band_state_from_symbol(
         self,
@@ -107,25 +139,38 @@ class ExactSystem:
         -------
         array (*p, states, states)
         """
+        return self._stacked(self.subspace_states_from_symbol(bands, symbol, t, grid))
+
+    def subspace_states_from_symbol(
+        self,
+        bands: int | Sequence[int],
+        symbol: SymbolFunction | NDArray,
+        t: float = 0.0,
+        grid: PhaseSpaceGrid | None = None,
+    ) -> list[SubspaceState]:
+        """The same state, fibre by fibre, by its elements between states of the bands."""
         sites, tau = self.lattice.sites, self.lattice.orbital_positions
         given = None if callable(symbol) else grid or self.grid
-        return self._stacked(
-            [
-                state_from_symbol(projector, symbol, sites, tau, given, self.lattice.cell_flux, label)
-                for projector, label in zip(self.band_projectors(bands, t), self.labels, strict=True)
-            ]
-        )
+        return [
+            subspace_state_from_symbol(projector, symbol, sites, tau, given, self.lattice.cell_flux, label)
+            for projector, label in zip(self.band_projectors(bands, t), self.labels, strict=True)
+        ]
 
     def thermal_band_state(
         self, bands: int | Sequence[int], chemical_potential: float, temperature: float, t: float = 0.0
     ) -> ComplexArray:
         """Equilibrium ``n_F(Pi H Pi)`` of a group of bands, (*p, states, states); temperature may be 0."""
-        return self._stacked(
-            [
-                thermal_state(self._fibre_operator(label)(t), projector, chemical_potential, temperature)
-                for projector, label in zip(self.band_projectors(bands, t), self.labels, strict=True)
-            ]
-        )
+        return self._stacked(self.thermal_subspace_states(bands, chemical_potential, temperature, t))
+
+    def thermal_subspace_states(
+        self, bands: int | Sequence[int], chemical_potential: float, temperature: float, t: float = 0.0
+    ) -> list[SubspaceState]:
+        """The same state, fibre by fibre, by its elements between states of the bands."""
+        operators = self._fibres(self.operator(t))
+        return [
+            thermal_subspace_state(operator, projector, chemical_potential, temperature)
+            for projector, operator in zip(self.band_projectors(bands, t), operators, strict=True)
+        ]
 
     def observe(self, state: ComplexArray, t: float = 0.0) -> LiouvilleSnapshot:
         """Phase-space picture of a state at time t."""
@@ -133,7 +178,7 @@ class ExactSystem:
 
     def evolve(
         self,
-        state: ComplexArray,
+        state: ComplexArray | Sequence[SubspaceState],
         times: Sequence[float],
         initial_time: float = 0.0,
         time_step: float | None = None,
@@ -141,26 +186,29 @@ class ExactSystem:
     ) -> Iterator[LiouvilleSnapshot]:
         """Evolve a state given at ``initial_time`` and yield a snapshot at each of ``times``.
 
-        ``time_step`` and ``tolerance`` concern a time-dependent Hamiltonian only, see :func:`evolve_driven`.
+        The state is an array, or one :class:`SubspaceState` per fibre; ``time_step`` and ``tolerance``
+        concern a time-dependent Hamiltonian only, see :func:`evolve_driven`.
         """
-        static = None if self.hamiltonian.time_dependent else self.operator(initial_time)
-        fibres = state.reshape(-1, *state.shape[-2:])
-        histories: list[Iterator[ComplexArray]]
-        if static is None:
-            histories = [
-                evolve_driven(self._fibre_operator(label), rho, times, initial_time, time_step, tolerance)
-                for label, rho in zip(self.labels, fibres, strict=True)
-            ]
+        fibres = self._fibres(state) if isinstance(state, np.ndarray) else state
+        histories: Iterator[Sequence[ComplexArray]]
+        if not self.hamiltonian.time_dependent:
+            waves = [static_waves(rho, self.spectrum(i)) for i, rho in enumerate(fibres)]
+            histories = ([wave.at(t - initial_time) for wave in waves] for t in times)
+        elif sampler := self._bond_sampler([initial_time, (initial_time + times[-1]) / 2, times[-1]]):
+            histories = evolve_driven_fibres(
+                sampler.operator, list(fibres), times, initial_time, time_step, tolerance
+            )
         else:
-            operators = static.reshape(fibres.shape)
-            histories = [
-                evolve_static(operator, rho, times, initial_time)
-                for operator, rho in zip(operators, fibres, strict=True)
-            ]
+            histories = zip(
+                *(
+                    evolve_driven(self._fibre_operator(label), rho, times, initial_time, time_step, tolerance)
+                    for label, rho in zip(self.labels, fibres, strict=True)
+                ),
+                strict=True,
+            )
         tau = self.lattice.orbital_positions
-        for t, current in zip(times, zip(*histories, strict=True), strict=True):
-            operator = self.operator(t) if static is None else static
-            yield observe_state(self._stacked(current), operator, self.grid, tau, t)
+        for t, current in zip(times, histories, strict=True):
+            yield observe_state(self._stacked(current), self.operator(t), self.grid, tau, t)
 
     def _fibre_operator(self, label: tuple[float, ...]) -> Callable[[float], ComplexArray]:
         """``t -> H_p(t)``."""
@@ -168,9 +216,30 @@ class ExactSystem:
             self.hamiltonian, self.lattice.sites, t, self.lattice.cell_flux, label
         )
 
-    def _stacked(self, fibres: Sequence[ComplexArray]) -> ComplexArray:
+    def _bond_sampler(self, times: Sequence[float]) -> BondSampler | None:
+        """Sparse operators of all fibres, at least at these times; None if the symbol is not short-ranged."""
+        found = self._kept.get(("bonds",))
+        if found is None or not all(map(found.represents, times)):
+            found = bond_sampler(self.hamiltonian.matrix, self.lattice, self.labels, times)
+            self._kept["bonds",] = found
+        return found
+
+    def _operator_at(self, t: float) -> ComplexArray:
+        if (sampler := self._bond_sampler([t])) is not None:
+            blocks = dense_blocks(hermitian_operator(self.hamiltonian, sampler, t), len(self.labels))
+            return blocks.reshape(*self.n_fibres, *blocks.shape[1:])
+        return self._stacked([self._fibre_operator(label)(t) for label in self.labels])
+
+    def _fibres(self, matrices: ComplexArray) -> ComplexArray:
+        """One axis of fibres."""
+        return matrices.reshape(-1, *matrices.shape[-2:])
+
+    def _stacked(self, fibres: Sequence[ComplexArray | SubspaceState]) -> ComplexArray:
         """One array from the matrices of all fibres."""
-        return np.reshape(fibres, (*self.n_fibres, *fibres[0].shape))
+        matrices = [rho.dense() if isinstance(rho, SubspaceState) else rho for rho in fibres]
+        if len(matrices) == 1:
+            return matrices[0].reshape(*self.n_fibres, *matrices[0].shape)
+        return np.reshape(matrices, (*self.n_fibres, *matrices[0].shape))
 
 
 def exact_system(

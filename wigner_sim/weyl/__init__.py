@@ -23,6 +23,7 @@ p of the missing axes, with the symbol ``S(X, k_kept, p + F X)``; and back, ``S(
 Operators are *site-major*: row ``R * n_orbitals + o``, the sites of a torus in C order.
 """
 
+from wigner_sim.weyl.bonds import BondSampler, bond_sampler
 from wigner_sim.weyl.lattice import (
     SiteLattice,
     canonical_momenta,
@@ -41,8 +42,10 @@ from wigner_sim.weyl.transform import (
 )
 
 __all__ = [
+    "BondSampler",
     "SiteLattice",
     "SymbolFunction",
+    "bond_sampler",
     "canonical_momenta",
     "fibre_function",
     "grid_lattice",

@@ -62,7 +62,7 @@ def symbol_sampler(
     axes = grid.axis_points
     if not scalar:
         momenta = _open_mesh(axes, grid.n_axes)[grid.n_position_axes :]
-        values = values * _cell_convention(momenta, lattice.orbital_positions)
+        values = values * cell_convention(momenta, lattice.orbital_positions)
     if lattice.n_missing:
         axes, values = _on_fibre(values, grid, lattice, canonical_momentum)
     return mesh_sampler(values, axes[: 2 * lattice.n_kept], lattice, scalar)
@@ -100,7 +100,7 @@ def fibre_function(
         # A constant or x-only scalar symbol may come back smaller than the mesh.
         if values.ndim <= len(shape):
             return np.broadcast_to(values, shape)
-        return values * _cell_convention(list(full), lattice.orbital_positions)
+        return values * cell_convention(list(full), lattice.orbital_positions)
 
     return function
 
@@ -151,7 +151,7 @@ def _open_mesh(points: Sequence[FloatArray], n_axes: int) -> list[FloatArray]:
     ]
 
 
-def _cell_convention(momenta: Sequence[FloatArray], orbital_positions: FloatArray) -> NDArray:
+def cell_convention(momenta: Sequence[FloatArray], orbital_positions: FloatArray) -> NDArray:
     """``exp(i k.(tau_o - tau_o'))`` at broadcastable momenta, shape (..., n, n)."""
     if not np.any(orbital_positions - orbital_positions[0]):
         return np.ones((1, 1))

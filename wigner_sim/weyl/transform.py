@@ -74,7 +74,7 @@ def sampled_operator(sampler: SymbolSampler, lattice: SiteLattice) -> ComplexArr
     sites, tau = lattice.sites, lattice.orbital_positions
     momenta = [2 * np.pi * np.arange(n) / n for n in sampler.n_k]
     blocks = np.zeros((prod(sites), len(tau), prod(sites), len(tau)), dtype=complex)
-    for offset, pairs in _pairs_by_midpoint(tau, diagonal=sampler.scalar).items():
+    for offset, pairs in pairs_by_midpoint(tau, diagonal=sampler.scalar).items():
         for parity in product((0, 1), repeat=len(sites)):
             for cells in _chunks(sites, sampler.n_k):
                 points = [
@@ -263,7 +263,7 @@ def _position_convention(momenta: Sequence[FloatArray], distance: FloatArray) ->
     return np.exp(-1j * phase)
 
 
-def _pairs_by_midpoint(tau: FloatArray, diagonal: bool) -> dict[tuple[float, ...], list[tuple[int, int]]]:
+def pairs_by_midpoint(tau: FloatArray, diagonal: bool) -> dict[tuple[float, ...], list[tuple[int, int]]]:
     """Orbital pairs grouped by their common offset ``(tau_o + tau_o')/2``."""
     groups: dict[tuple[float, ...], list[tuple[int, int]]] = {}
     for o, p in product(range(len(tau)), repeat=2):
