@@ -1,0 +1,39 @@
+"""Observables of one band: numbers and fields made from the density w, in one table.
+
+An observable sees a :class:`BandState` and returns an array; it never writes.  Adding one means adding a
+function to the module of its kind and a line in ``OBSERVABLES`` (module ``table``).
+"""
+
+from wigner_sim.observables.densities import (
+    density,
+    energy,
+    energy_density,
+    momentum_distribution,
+    particle_number,
+)
+from wigner_sim.observables.quality import spectral_tail
+from wigner_sim.observables.state import BandState
+from wigner_sim.observables.table import (
+    DEFAULT_FIELDS,
+    DEFAULT_SCALARS,
+    OBSERVABLES,
+    Observable,
+    component_names,
+    measure,
+)
+
+__all__ = [
+    "DEFAULT_FIELDS",
+    "DEFAULT_SCALARS",
+    "OBSERVABLES",
+    "BandState",
+    "Observable",
+    "component_names",
+    "density",
+    "energy",
+    "energy_density",
+    "measure",
+    "momentum_distribution",
+    "particle_number",
+    "spectral_tail",
+]
