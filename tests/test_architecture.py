@@ -30,6 +30,7 @@ RANKS = {
         "monitors",
         "recorder",
         "feasibility",
+        "selection",
     },
     6: {"problem", "gauge", "simulation", "exact_runs", "convergence", "studies", "validation", "reports"},
     7: {"cli", "figures", "plotting", "movies"},

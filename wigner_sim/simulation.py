@@ -30,6 +30,7 @@ from wigner_sim.recorder import Recorder
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
+from wigner_sim.selection import select
 from wigner_sim.steppers import StepDoubling
 
 _log = logging.getLogger("wigner_sim.simulation")
@@ -59,6 +60,7 @@ def prepare(case: Case) -> Prepared:
         If the case cannot be run as written.
     """
     problem = build_problem(case)
+    select(case.output, problem.grid)
     stack = problem.stack()
     warnings = [*check_resolution(problem.grid, stack), *check_gradients(stack)]
     w = problem.initial_density(stack)

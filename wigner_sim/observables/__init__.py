@@ -11,11 +11,11 @@ from wigner_sim.observables.densities import (
     momentum_distribution,
     particle_number,
 )
+from wigner_sim.observables.flow import BandFlow, BandFlows
+from wigner_sim.observables.projections import projection
 from wigner_sim.observables.quality import spectral_tail
 from wigner_sim.observables.state import BandState
 from wigner_sim.observables.table import (
-    DEFAULT_FIELDS,
-    DEFAULT_SCALARS,
     OBSERVABLES,
     Observable,
     component_names,
@@ -23,9 +23,9 @@ from wigner_sim.observables.table import (
 )
 
 __all__ = [
-    "DEFAULT_FIELDS",
-    "DEFAULT_SCALARS",
     "OBSERVABLES",
+    "BandFlow",
+    "BandFlows",
     "BandState",
     "Observable",
     "component_names",
@@ -35,5 +35,6 @@ __all__ = [
     "measure",
     "momentum_distribution",
     "particle_number",
+    "projection",
     "spectral_tail",
 ]

@@ -14,8 +14,12 @@ def purity(state: BandState) -> FloatArray:
 
 
 def entropy(state: BandState) -> FloatArray:
-    """Entropy of independent fermions, ``-int D [c ln c + (1 - c) ln(1 - c)]``, c limited to [0, 1]."""
-    c = np.clip(state.c, 0.0, 1.0)
+    """Entropy of fermions, ``-int D [c ln c + (1 - c) ln(1 - c)]``, ``c = w/D`` limited to [0, 1].
+
+    Conserved by all terms but the Moyal one, whose share in it (of second order) would be singular at full and
+    empty states.
+    """
+    c = np.clip(state.w / state.effective.density_of_states, 0.0, 1.0)
     tiny = np.finfo(float).tiny
     s = -c * np.log(np.maximum(c, tiny)) - (1 - c) * np.log(np.maximum(1 - c, tiny))
     return state.grid.integrate(s * state.effective.density_of_states)

@@ -7,10 +7,13 @@ With ``f = w + S w`` the density is ``n = <w> + (1/2) d_i d_j <G_ij w>``, so
 .. math:: j_i = \langle J_i\rangle - \tfrac12\partial_j\,\partial_t\langle G_{ij} w\rangle
                 - \partial_j\langle m_{ij} w\rangle .
 
-The first is the flux of the equation, the second the current of a changing quadrupole (the metric's), the third
-the magnetization current of the orbital moment m, free of divergence.  ``d_t n + d_i j_i = 0`` holds to
-rounding on the grid.  In a homogeneous direction j agrees with the microscopic current to the order of the
-equation, locally to first order only: corrections of the magnetization by gradients are not in it.
+The first is the flux of the equation, the second the current of a changing quadrupole (the metric's), the
+third the magnetization current of the orbital moment m, free of divergence; ``d_t n + d_i j_i = 0`` holds to
+rounding on the grid.  Compared with the microscopic current, the total and the part with a divergence have
+the order of the equation; the part without divergence (from two dimensions on) has first order at most, as
+corrections of the orbital moment by gradients are not in it.
+
+Collisions conserve or not what they will: their rate is not a flux, and has no part in these currents.
 
 Source: docs/theory.md section 9.
 """
@@ -60,7 +63,7 @@ def energy_current(state: BandState) -> FloatArray:
 
 
 def _moyal_energy_flux(state: BandState) -> FloatArray:
-    flow, grid, space = state.known_flow, state.grid, state.effective.space
+    grid, space = state.grid, state.effective.space
     s, n, eps = grid.n_position_axes, grid.n_axes, grid.epsilon
     h = space.symbol(np.broadcast_to(state.effective.energy[0], grid.shape))
     w = space.symbol(state.w)

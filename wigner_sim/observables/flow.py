@@ -90,11 +90,13 @@ class BandFlow:
         options = self.evolution.options
         if options.order == 0 or self.space.grid.n_momentum_axes == 1 or not options.terms.orbital_moment:
             return None
-        return flow_geometry.magnetic_moment(self.evolution.hamiltonian, self.space, self.evolution.band, self.t)
+        return flow_geometry.magnetic_moment(
+            self.evolution.hamiltonian, self.space, self.evolution.band, self.t
+        )
 
     @cached_property
     def leading_rates(self) -> tuple[FloatArray, FloatArray]:
-        """``d_t h_0`` and ``d_t g_{k_i b}`` (d, a, *x, *k) of a driven Hamiltonian; zeros for a static one."""
+        """``d_t h_0`` and ``d_t g_{k_i b}`` (d, a, *x, *k) of a driven Hamiltonian, or zeros."""
         metric = self.effective.metric[self.space.grid.n_position_axes :]
         rates = np.zeros((1,) * self.space.grid.n_axes), np.zeros_like(metric)
         if not self.evolution.hamiltonian.time_dependent:

@@ -26,8 +26,8 @@ def velocity_parts(band: EffectiveBand) -> dict[str, FloatArray]:
     :math:`\Pi_{ib} = \delta_{b k_i} + \Omega_{k_i c}\,\epsilon_{cb}`:
 
     - ``group``: ``d_{k_i} h_0``, the bare band;
-    - ``anomalous``: the leading curvature times gradients of ``h_0 + h_1`` and the force; under a drive all of
-      ``Omega*_{k_i t}``;
+    - ``anomalous``: the leading curvature times gradients of ``h_0 + h_1`` and the force; under a drive all
+      of ``Omega*_{k_i t}``;
     - ``moment``: ``d_{k_i} h_1``, the orbital moment;
     - ``metric``: ``d_{k_i} S^T h_0``, that is ``d_{k_i} (1/2) g_jl d_j d_l U`` for H0(k) + U(x);
     - ``normalized_metric``: the rest of second order, ``d_{k_i}(h_2 - S^T h_0)`` and the correction of the
@@ -79,7 +79,7 @@ def moyal_flux_coefficients(band: EffectiveBand) -> list[dict[MultiIndex, FloatA
 
 
 def magnetic_moment(hamiltonian: Hamiltonian, space: SymbolSpace, band: int, t: float) -> FloatArray:
-    """Orbital moment of one band on the grid, of shape (d, d, *x, *k), or (d, d, 1.., *k) for H0(k) + U(x)."""
+    """Orbital moment of one band, shape (d, d, *x, *k), or (d, d, 1.., *k) for H0(k) + U(x)."""
     grid = space.grid
     if hamiltonian.bloch is None:
         return orbital_moment(space.symbol(periodic_symbol(hamiltonian, space, t)), band)
@@ -125,7 +125,9 @@ def leading_rates(
         x = np.zeros((s, *grid.n_x))
         for i, values in enumerate(grid.positions):
             x[i] = values.reshape(values.shape[:s])
-        potential = {j: np.broadcast_to(hamiltonian.potential(x, time), grid.n_x) for j, time in times.items()}
+        potential = {
+            j: np.broadcast_to(hamiltonian.potential(x, time), grid.n_x) for j, time in times.items()
+        }
         rate = central_difference(potential, 0, step).reshape(*grid.n_x, *(1,) * d)
         return rate, np.zeros((d, grid.n_axes, *(1,) * grid.n_axes))
     energies, metrics = {}, {}

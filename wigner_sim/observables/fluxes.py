@@ -4,12 +4,13 @@ The equation is a divergence, ``d_t w = -d_a J_a``.  Integrated over momenta (wr
 components are left, so ``d_t <w> = -d_i <J_i>``, and this holds to rounding on the grid if ``J`` is the flux
 of the discrete terms:
 
-- exact streaming multiplies w by ``exp(-i [E(k+q/2) - E(k-q/2)] t)`` in (q, k).  The bracket is ``q_i S_i`` with
+- exact streaming multiplies w by ``exp(-i [E(k+q/2) - E(k-q/2)] t)`` in (q, k).  The bracket is ``q_i S_i``
+  with
 
   .. math:: S_i(q, k) = \int_{-1/2}^{1/2} d\lambda\; \partial_{k_i} E(k + \lambda q),
 
-  and the flux ``S_i w``: each hop carries its particle along a straight line.  Cut after the third derivative,
-  ``<J_i> = <d_i E w> - (1/24) d_a d_b <d_i d_a d_b E w>``;
+  and the flux ``S_i w``: each hop carries its particle along a straight line.  Cut after the third
+  derivative, ``<J_i> = <d_i E w> - (1/24) d_a d_b <d_i d_a d_b E w>``;
 - on the grid, ``J_i = w V_i + M_i^{df} d_d d_f w``.
 
 Along a direction without position axis nothing is conserved locally; the same expressions give the current
@@ -71,7 +72,7 @@ def _streamed_at_all_orders(energy: Symbol, w: FloatArray) -> FloatArray:
     grid = energy.space.grid
     s, d = grid.n_position_axes, grid.n_momentum_axes
     q, x_axes, k_axes = energy.space.axis_wavenumbers, tuple(range(s)), tuple(range(s, s + d))
-    half_angle = np.sum([0.5 * q[s + a] * q[a] for a in range(s)])
+    half_angle = sum((0.5 * q[s + a] * q[a] for a in range(s)), start=np.zeros(()))
     modes = fourier.fftn(energy.values, k_axes) * np.sinc(half_angle / np.pi)
     w_hat = fourier.fftn(w, x_axes)
     flux = np.zeros((s, *grid.n_x))
@@ -99,13 +100,13 @@ def flux_on_grid(flow: BandFlow, term: PhaseSpaceFlow, w: FloatArray) -> FloatAr
     kept = dealiasing_factor(flow.space, options.dealias)
     if kept is not None:  # of a filter over phase space, positions see the part at zero wavenumber of k
         axes = tuple(range(-s, 0))
-        factor = kept[(..., *(0,) * grid.n_momentum_axes)]
+        factor = kept.reshape(*kept.shape[:s], -1)[..., 0]
         flux = fourier.ifftn(factor * fourier.fftn(flux, axes), axes).real
     return flux
 
 
 def _bounded(term: PhaseSpaceFlow, space: SymbolSpace, w: FloatArray) -> FloatArray:
-    """w with its modes over 1 + (rate of third) / (rate of first derivatives), see :class:`PhaseSpaceFlow`."""
+    """Modes of w over 1 + (rate of third)/(rate of first derivatives), as :class:`PhaseSpaceFlow` has it."""
     q = space.axis_wavenumbers
     speeds = [term.velocity.component(axis) for axis in range(space.grid.n_axes)]
     first: Any = sum(np.abs(v).max() * np.abs(q[a]) for a, v in enumerate(speeds) if v is not None)

@@ -1,7 +1,7 @@
 """Where a state sits and how wide it is, on periodic axes.
 
-On a ring a mean position has no meaning by itself; the phase of the first Fourier mode has one, and agrees with
-the mean for a state that is localized.  Distances are counted from there, the short way round.
+On a ring a mean position has no meaning by itself; the phase of the first Fourier mode has one, and agrees
+with the mean for a state that is localized.  Distances are counted from there, the short way round.
 """
 
 from __future__ import annotations
@@ -36,6 +36,6 @@ def variances(state: BandState) -> FloatArray:
 
 
 def _marginal(state: BandState, axis: int) -> FloatArray:
-    """f integrated over all axes but one, up to a constant."""
+    """F integrated over all axes but one, up to a constant."""
     others = tuple(other for other in range(state.grid.n_axes) if other != axis)
     return state.f.sum(axis=others)

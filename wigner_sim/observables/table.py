@@ -82,18 +82,6 @@ OBSERVABLES: dict[str, Observable] = {
     ),
 }
 
-#: What ``output.scalars`` and ``output.fields`` hold unless a case says otherwise.
-DEFAULT_SCALARS = (
-    "particle_number",
-    "energy",
-    "occupation_min",
-    "occupation_max",
-    "spectral_tail_x",
-    "spectral_tail_k",
-    "current_total",
-)
-DEFAULT_FIELDS = ("density", "energy_density", "momentum_distribution", "current")
-
 
 def component_names(name: str, grid: PhaseSpaceGrid) -> list[str]:
     """Names under which an observable is stored: ``energy``; ``current_x``, ``current_y``."""

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wigner_sim.observables.currents import current
 from wigner_sim.observables.flow_geometry import PARTS
 from wigner_sim.observables.state import BandState
 from wigner_sim.symbols import FloatArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from wigner_sim.case.fields import CheckpointCadence, Positive, StreamCadence, key
+from wigner_sim.case.fields import CheckpointCadence, Names, Positive, StreamCadence, key
 from wigner_sim.case.sections.base import ON_OFF, Section
 
 
@@ -40,6 +40,21 @@ class OutputSection(Section):
     )
     phase_every: StreamCadence = key(
         None, "Cadence of phase.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 50"
+    )
+    scalars: Names = key(
+        ("current_total",),
+        "Further numbers in scalars.nc, beside those that guards need; see docs/observables.md.",
+        "a list of names",
+    )
+    fields: Names = key(
+        ("density", "energy_density", "momentum_distribution", "current"),
+        "Functions of position or momentum in fields.nc; see docs/observables.md.",
+        "a list of names",
+    )
+    projections: Names = key(
+        (),
+        'Views of f along some axes in fields.nc, the others integrated over: "x, kx" is stored as f_x_kx.',
+        'a list of axes, such as ["x, kx", "kx, ky"]',
     )
     checkpoint_every: CheckpointCadence = key(
         {"wall_seconds": 60.0},
