@@ -11,8 +11,8 @@ from systems import (
     separable_chain,
     separable_plane,
     slope,
-    textured_plane,
     texture,
+    textured_plane,
     three_orbitals,
 )
 
@@ -93,8 +93,8 @@ def test_charge_continuity_of_the_whole_moyal_series():
 
 def test_charge_continuity_under_a_force():
     for sites in ((24.0,), ()):
-        hamiltonian = build_hamiltonian("massive_dirac", {"mass": 1.8, "velocity": 0.2, "wilson": 0.05}, None, 2,
-                                        len(sites), sites)  # fmt: skip
+        parameters = {"mass": 1.8, "velocity": 0.2, "wilson": 0.05}
+        hamiltonian = build_hamiltonian("massive_dirac", parameters, None, 2, len(sites), sites)
         forced = type(SYSTEMS["(x; kx, ky)"])(
             hamiltonian.__class__(**{**vars(hamiltonian), "force": lambda t: np.array([0.01, 0.03])}),
             grid_of(sites, 16, 24, 2),
@@ -165,7 +165,7 @@ def test_a_wrong_flux_breaks_charge_continuity(monkeypatch):
 
 
 def current_errors(system, duration, dilations, orders=(0, 1, 2)):
-    """Error of the current of the exact f, by order: (dilations, directions), at the largest and in the mean."""
+    """Largest and mean error of the current of the exact f: order -> (dilations, directions)."""
     pairs = references(system.problem(duration), dilations)
     largest = {order: [] for order in orders}
     mean = {order: [] for order in orders}

@@ -1,10 +1,13 @@
 """Observables: every entry of the table, and the sum rules between them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from systems import texture
 from tiny_cases import CHAIN, TEXTURE, make_case
 
+from wigner_sim.errors import CaseError
 from wigner_sim.observables import (
     OBSERVABLES,
     BandFlows,
@@ -16,6 +19,8 @@ from wigner_sim.observables import (
     spectral_tail,
 )
 from wigner_sim.problem import build_problem
+from wigner_sim.selection import select
+from wigner_sim.simulation import check
 from wigner_sim.steppers import STEPPERS
 
 PLANE = {
@@ -67,6 +72,50 @@ def test_every_entry_is_homogeneous_in_the_state(name, state):
     factor = {"purity": 4, **dict.fromkeys(of_the_shape, 1)}.get(name, 2)
     function = OBSERVABLES[name].function
     np.testing.assert_allclose(function(twice), factor * function(state), rtol=1e-12, atol=1e-14)
+
+
+def test_every_entry_is_documented():
+    page = (Path(__file__).parents[1] / "docs" / "observables.md").read_text(encoding="utf-8")
+    assert [name for name in OBSERVABLES if f"`{name}`" not in page] == []
+
+
+# --- what a case may ask for ---
+
+
+def test_a_case_chooses_what_is_recorded(tmp_path):
+    wanted = {
+        "scalars": ["center", "purity", "energy"],
+        "fields": ["current"],
+        "projections": ["kx , x", "ky"],
+    }
+    case = make_case(tmp_path, PLANE, output=wanted)
+    selection = select(case.output, build_problem(case).grid)
+    assert [spec.name for spec in selection.scalar_variables()][6:] == [
+        "center_x", "center_kx", "center_ky", "purity",
+    ]  # fmt: skip
+    fields = {spec.name: spec.dims[2:] for spec in selection.field_variables()}
+    assert fields == {"current_x": ("x",), "current_y": ("x",), "f_x_kx": ("x", "kx"), "f_ky": ("ky",)}
+    state = state_of(case)
+    values = selection.field_values([state, state])
+    assert set(values) == set(fields)
+    assert values["f_x_kx"].shape == (2, 12, 12)
+    assert set(selection.scalar_values([state])) == {spec.name for spec in selection.scalar_variables()}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"scalars": ["curent_total"]}, "output.scalars: no observable 'curent_total'.*mean 'current_total'"),
+        ({"scalars": ["density"]}, "output.scalars: no observable 'density'"),
+        ({"fields": ["purity"]}, "output.fields: no observable 'purity'"),
+        ({"projections": ["x, kz"]}, "output.projections: expected some, but not all, of the axes x, kx, ky"),
+        ({"projections": ["x, kx, ky"]}, "but not all"),
+        ({"projections": ["x, x"]}, "output.projections"),
+    ],
+)
+def test_names_that_do_not_exist_are_refused(tmp_path, wanted, message):
+    with pytest.raises(CaseError, match=message):
+        check(make_case(tmp_path, PLANE, output=wanted))
 
 
 # --- sum rules ---
@@ -183,7 +232,6 @@ def test_casimirs_drift_with_the_error_of_the_order(order):
     for name, expected in (("purity", order + 1), ("entropy", min(order, 1) + 1)):
         if drifts[0][name] > 1e-9:
             assert np.log2(drifts[0][name] / drifts[1][name]) > expected - 0.2
-        print(name, order, drifts[0][name], drifts[1][name])
 
 
 # --- resolution ---

@@ -16,8 +16,8 @@ def purity(state: BandState) -> FloatArray:
 def entropy(state: BandState) -> FloatArray:
     """Entropy of fermions, ``-int D [c ln c + (1 - c) ln(1 - c)]``, ``c = w/D`` limited to [0, 1].
 
-    Conserved by all terms but the Moyal one, whose share in it (of second order) would be singular at full and
-    empty states.
+    Conserved by all terms but the Moyal one, whose share in it (of second order) would be singular at full
+    and empty states.
     """
     c = np.clip(state.w / state.effective.density_of_states, 0.0, 1.0)
     tiny = np.finfo(float).tiny

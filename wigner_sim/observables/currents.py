@@ -35,7 +35,7 @@ def current(state: BandState) -> FloatArray:
     for a in range(s):
         for i in range(grid.n_momentum_axes):
             if quadrupole.any():
-                change = quadrupole[i, a] * state.rate + flow.leading_rates[1][i, s + a] * w
+                change = quadrupole[i, a] * state.rate + flow.leading_rates[1][s + i, s + a] * w
                 j[i] -= 0.5 * position_derivative(flow.space, grid.integrate_momenta(change), a)
             if moment is not None:
                 j[i] -= position_derivative(flow.space, grid.integrate_momenta(moment[i, a] * w), a)
@@ -105,7 +105,7 @@ def _quadrupole_energy_flux(state: BandState) -> FloatArray:
             tensor = np.tensordot(eps[a], state.effective.metric[s + i], axes=1)  # G_ia = g_{k_i l} eps_al
             if not tensor.any():
                 continue
-            tensor_rate = np.tensordot(eps[a], flow.leading_rates[1][i], axes=1)
+            tensor_rate = np.tensordot(eps[a], flow.leading_rates[1][s + i], axes=1)
             flux[i] += between(h, tensor * state.rate + tensor_rate * state.w, a)
             if h_rate.values.any():
                 flux[i] += between(h_rate, tensor * state.w, a)

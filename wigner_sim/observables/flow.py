@@ -9,6 +9,7 @@ import numpy as np
 
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.effective_band import EffectiveBand
+from wigner_sim.kinetics.faces import MetricSmearing
 from wigner_sim.observables import flow_geometry
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace
 
@@ -61,6 +62,11 @@ class BandFlow:
         """``d_t w`` by the band's own equation, without collisions."""
         return self.evolution.rhs(w, self.t)
 
+    def band_density_rate(self, w: FloatArray) -> FloatArray:
+        """``d_t f = (1 + S) d_t w + (d_t S) w``."""
+        rate = self.effective.faces.band_density_from_density(self.rate(w))
+        return rate + MetricSmearing(self.space, self.leading_rates[1]).apply(w)
+
     @cached_property
     def velocity_parts(self) -> dict[str, FloatArray]:
         """``V_i`` by its ingredients, see :func:`flow_geometry.velocity_parts`."""
@@ -96,8 +102,8 @@ class BandFlow:
 
     @cached_property
     def leading_rates(self) -> tuple[FloatArray, FloatArray]:
-        """``d_t h_0`` and ``d_t g_{k_i b}`` (d, a, *x, *k) of a driven Hamiltonian, or zeros."""
-        metric = self.effective.metric[self.space.grid.n_position_axes :]
+        """``d_t h_0`` and ``d_t g_ab`` of a driven Hamiltonian, or zeros."""
+        metric = self.effective.metric
         rates = np.zeros((1,) * self.space.grid.n_axes), np.zeros_like(metric)
         if not self.evolution.hamiltonian.time_dependent:
             return rates

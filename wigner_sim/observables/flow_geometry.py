@@ -117,7 +117,7 @@ def orbital_moment(hamiltonian: Symbol, band: int) -> FloatArray:
 def leading_rates(
     hamiltonian: Hamiltonian, space: SymbolSpace, band: int, t: float, step: float
 ) -> tuple[FloatArray, FloatArray]:
-    """``d_t h_0`` and the rate of the metric's rows k_i (d, a, *x, *k), by central differences in time."""
+    """``d_t h_0`` and ``d_t g_ab`` (a, a, *x, *k), by central differences in time."""
     grid = space.grid
     s, d = grid.n_position_axes, grid.n_momentum_axes
     times = {j: t + j * step for j in (-2, -1, 1, 2)}
@@ -129,10 +129,10 @@ def leading_rates(
             j: np.broadcast_to(hamiltonian.potential(x, time), grid.n_x) for j, time in times.items()
         }
         rate = central_difference(potential, 0, step).reshape(*grid.n_x, *(1,) * d)
-        return rate, np.zeros((d, grid.n_axes, *(1,) * grid.n_axes))
+        return rate, np.zeros((grid.n_axes, grid.n_axes, *(1,) * grid.n_axes))
     energies, metrics = {}, {}
     for j, time in times.items():
         bands = LocalBands.of(periodic_symbol(hamiltonian, space, time))
         energies[j] = bands.energies[band]
-        metrics[j] = quantum_metric(space.symbol(bands.projector(range(band, band + 1))))[s:]
+        metrics[j] = quantum_metric(space.symbol(bands.projector(range(band, band + 1))))
     return central_difference(energies, 0, step), central_difference(metrics, 0, step)
