@@ -31,6 +31,7 @@ RANKS = {
         "recorder",
         "feasibility",
         "selection",
+        "validity",
     },
     6: {"problem", "gauge", "simulation", "exact_runs", "convergence", "studies", "validation", "reports"},
     7: {"cli", "figures", "plotting", "movies"},

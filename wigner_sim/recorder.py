@@ -18,6 +18,7 @@ from wigner_sim.run_directory import RunDirectory
 from wigner_sim.schedules import Schedule, make_schedule
 from wigner_sim.selection import Selection, select
 from wigner_sim.symbols import FloatArray
+from wigner_sim.validity import VALIDITY, ValidityMeter
 
 STREAMS = ("scalars", "fields", "phase")
 DRIFTS = {"particle_number_drift": "particle_number", "energy_drift": "energy"}
@@ -33,13 +34,16 @@ class Recorder:
         The bands that are followed.
     output : OutputSection
         What is stored, and how often.
+    validity : ValidityMeter, optional
+        Its numbers go to the scalars.
     """
 
-    def __init__(self, stack: BandStack, output: OutputSection):
+    def __init__(self, stack: BandStack, output: OutputSection, validity: ValidityMeter | None = None):
         self._bands = stack.bands
         self._grid = stack.bands[0].grid
         self._output = output
         self._selection = select(output, self._grid)
+        self._validity = validity
         self._flows = [BandFlows(band) for band in stack.bands]
         self._schedules: dict[str, Schedule] = {
             name: make_schedule(getattr(output, f"{name}_every")) for name in STREAMS
@@ -65,6 +69,8 @@ class Recorder:
             )
             # drifts would be lost in single precision
             how = options | {"precision": "float64"} if name == "scalars" else options
+            if name == "scalars" and self._validity is not None:
+                variables += validity_variables(self._validity.names)
             if resume_at is None:
                 self._streams[name] = NetcdfStream(path, variables, coordinates, attributes, **how)
             else:
@@ -99,6 +105,8 @@ class Recorder:
         ]
         if "scalars" in due:
             self.latest = self._scalars(states, propagator.last_step or propagator.dt)
+            if self._validity is not None:
+                self.latest |= self._validity.measure(states, time)
             self._streams["scalars"].append(time, self.latest)
         if "fields" in due:
             self._streams["fields"].append(time, self._selection.field_values(states))
@@ -114,13 +122,16 @@ class Recorder:
     def state(self) -> dict[str, Any]:
         """What a restart needs: when each stream is due, and what drifts are measured from."""
         schedules = {name: schedule.state() for name, schedule in self._schedules.items()}
-        return {"schedules": schedules, "initial": self._initial}
+        validity = {} if self._validity is None else self._validity.state()
+        return {"schedules": schedules, "initial": self._initial, "validity": validity}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state`."""
         self._initial = {name: np.asarray(values) for name, values in state["initial"].items()}
         for name, schedule in self._schedules.items():
             schedule.restore(state["schedules"][name])
+        if self._validity is not None:
+            self._validity.restore(state["validity"])
 
 
 def stream_variables(stream: str, selection: Selection, face: Face) -> list[VariableSpec]:
@@ -134,6 +145,11 @@ def stream_variables(stream: str, selection: Selection, face: Face) -> list[Vari
             specs.append(VariableSpec(name, ("time", "band"), "1", about))
         specs.append(VariableSpec("time_step", ("time",), "1", "last time step taken"))
     return specs
+
+
+def validity_variables(names: Sequence[str]) -> list[VariableSpec]:
+    """Variables of the validity meter."""
+    return [VariableSpec(name, ("time", "band"), "1", *VALIDITY[name]) for name in names]
 
 
 def relative_drifts(

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from wigner_sim.kinetics.band_evolution import BandEvolution
-from wigner_sim.kinetics.effective_band import EffectiveBand
+from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import MetricSmearing
 from wigner_sim.observables import flow_geometry
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace
@@ -76,6 +76,19 @@ class BandFlow:
     def velocity(self) -> FloatArray:
         """``V_i``, shape (d, *x, *k)."""
         return np.sum(list(self.velocity_parts.values()), axis=0)
+
+    @cached_property
+    def phase_space_velocity(self) -> FloatArray:
+        """``V_a`` along the axes of the grid, shape (a, *x, *k)."""
+        return phase_space_velocity(self.effective)
+
+    @cached_property
+    def full_metric(self) -> FloatArray:
+        """Quantum metric on phase space, also at orders where it does not act."""
+        if self.evolution.options.order == 2 and self.effective.metric.any():
+            return self.effective.metric
+        h = self.evolution.hamiltonian
+        return flow_geometry.local_metric(h, self.space, self.evolution.band, self.t)
 
     @cached_property
     def third_derivatives(self) -> list[dict[MultiIndex, FloatArray]]:

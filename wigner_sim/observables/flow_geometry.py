@@ -114,6 +114,12 @@ def orbital_moment(hamiltonian: Symbol, band: int) -> FloatArray:
     return m
 
 
+def local_metric(hamiltonian: Hamiltonian, space: SymbolSpace, band: int, t: float) -> FloatArray:
+    """Quantum metric of one band's local states, of shape (a, a, *x, *k)."""
+    bands = LocalBands.of(periodic_symbol(hamiltonian, space, t))
+    return quantum_metric(space.symbol(bands.projector(range(band, band + 1))))
+
+
 def leading_rates(
     hamiltonian: Hamiltonian, space: SymbolSpace, band: int, t: float, step: float
 ) -> tuple[FloatArray, FloatArray]:

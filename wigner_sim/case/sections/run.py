@@ -85,6 +85,21 @@ class MonitorsSection(Section):
         "Share of the state in the highest third of wavenumbers: above it, the grid is too coarse.",
         'a number > 0 or "off"',
     )
+    validity: Literal["auto", "predict", "off"] = key(
+        "auto",
+        "Numbers that say whether the expansion holds, see docs/validity.md: with a prediction of the error "
+        "of f where that costs little, always, or none of them.",
+        '"auto", "predict" or "off"',
+    )
+    predicted_error: Literal["off"] | Positive = key(
+        0.1, "Predicted error of f against exact dynamics, relative to its maximum.", 'a number > 0 or "off"'
+    )
+    zener_probability: Literal["off"] | Positive = key(
+        1e-2, "Estimated probability of a transition to another band.", 'a number > 0 or "off"'
+    )
+    metric_smearing: Literal["off"] | Positive = key(
+        1.0, "Smearing by the quantum metric at the spectral edge of f.", 'a number > 0 or "off"'
+    )
     action: Literal["warn", "stop"] = key(
         "warn", "What happens when a guard is violated.", '"warn" or "stop"'
     )
