@@ -30,6 +30,8 @@ RANKS = {
         "monitors",
         "recorder",
         "feasibility",
+        "selection",
+        "validity",
     },
     6: {"problem", "gauge", "simulation", "exact_runs", "convergence", "studies", "validation", "reports"},
     7: {"cli", "figures", "plotting", "movies"},

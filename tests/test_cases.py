@@ -27,7 +27,8 @@ def fields(run):
     """Variables of ``fields.nc`` with their dimensions."""
     positions, momenta = axes(run)
     head = ("time", "band")
-    of_position = dict.fromkeys(("density", "energy_density"), (*head, *positions))
+    currents = [f"current_{name[1:]}" for name in momenta]
+    of_position = dict.fromkeys(("density", "energy_density", *currents), (*head, *positions))
     return of_position | {"momentum_distribution": (*head, *momenta)}
 
 
@@ -67,8 +68,9 @@ def test_there_are_cases():
 def test_scalars(finished):
     _, run = finished
     scalars = run.scalars
-    assert set(scalars.data_vars) == SCALARS | {"time_step"}
-    for name in SCALARS:
+    expected = SCALARS | {f"current_total_{name[1:]}" for name in axes(run)[1]}
+    assert set(scalars.data_vars) == expected | {"time_step"}
+    for name in expected:
         assert scalars[name].dims == ("time", "band")
     assert scalars["time_step"].dims == ("time",)
     np.testing.assert_allclose(scalars["time"], (0, 0.1, 0.2, 0.3, 0.4), atol=1e-12)

@@ -1,12 +1,27 @@
 """Observables: every entry of the table, and the sum rules between them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from tiny_cases import TEXTURE, make_case
+from systems import texture
+from tiny_cases import CHAIN, TEXTURE, make_case
 
-from wigner_sim.observables import OBSERVABLES, BandState, energy, measure, spectral_tail
+from wigner_sim.errors import CaseError
+from wigner_sim.observables import (
+    OBSERVABLES,
+    BandFlows,
+    BandState,
+    component_names,
+    energy,
+    measure,
+    projection,
+    spectral_tail,
+)
 from wigner_sim.problem import build_problem
-from wigner_sim.recorder import FIELDS, SCALARS
+from wigner_sim.selection import select
+from wigner_sim.simulation import check
+from wigner_sim.steppers import STEPPERS
 
 PLANE = {
     "grid": {"sites": [8], "n_x": [12], "n_k": [12, 10]},
@@ -25,7 +40,8 @@ def state(request, tmp_path):
 def state_of(case, dilation=1.0):
     problem = build_problem(case).dilated(dilation)
     stack = problem.stack()
-    return BandState(stack.bands[0].effective(), problem.initial_density(stack)[0])
+    flow = BandFlows(stack.bands[0]).at(0.0)
+    return BandState(flow.effective, problem.initial_density(stack)[0], flow)
 
 
 # --- the table ---
@@ -40,22 +56,66 @@ def test_every_entry_says_what_it_is_and_has_its_shape(name, state):
     assert observable.equation.endswith(".")
     values = observable.function(state)
     shape = {"": (), "positions": state.grid.n_x, "momenta": state.grid.n_k}[observable.over]
-    assert np.shape(values) == shape
+    labels = observable.labels(state.grid)
+    assert np.shape(values) == ((len(labels), *shape) if labels else shape)
     assert np.isfinite(values).all()
-    np.testing.assert_array_equal(measure(state.effective, state.w, [name])[name], values)
+    measured = measure(state, [name])
+    assert list(measured) == component_names(name, state.grid)
+    np.testing.assert_array_equal(list(measured.values()) if labels else measured[name], values)
 
 
-def test_every_entry_is_stored_somewhere():
-    assert set(SCALARS) | set(FIELDS) == set(OBSERVABLES)
-
-
-@pytest.mark.parametrize("name", OBSERVABLES)
+@pytest.mark.parametrize("name", set(OBSERVABLES) - {"entropy"})
 def test_every_entry_is_homogeneous_in_the_state(name, state):
-    """Twice the density: twice every observable, and the same spectral tails."""
-    twice = BandState(state.effective, 2 * state.w)
-    factor = 1 if "tail" in name else 2
+    """Twice the density: twice every observable, and the same shape of the state."""
+    twice = BandState(state.effective, 2 * state.w, state.flow)
+    of_the_shape = ("spectral_tail_x", "spectral_tail_k", "center", "variance")
+    factor = {"purity": 4, **dict.fromkeys(of_the_shape, 1)}.get(name, 2)
     function = OBSERVABLES[name].function
     np.testing.assert_allclose(function(twice), factor * function(state), rtol=1e-12, atol=1e-14)
+
+
+def test_every_entry_is_documented():
+    page = (Path(__file__).parents[1] / "docs" / "observables.md").read_text(encoding="utf-8")
+    assert [name for name in OBSERVABLES if f"`{name}`" not in page] == []
+
+
+# --- what a case may ask for ---
+
+
+def test_a_case_chooses_what_is_recorded(tmp_path):
+    wanted = {
+        "scalars": ["center", "purity", "energy"],
+        "fields": ["current"],
+        "projections": ["kx , x", "ky"],
+    }
+    case = make_case(tmp_path, PLANE, output=wanted)
+    selection = select(case.output, build_problem(case).grid)
+    assert [spec.name for spec in selection.scalar_variables()][6:] == [
+        "center_x", "center_kx", "center_ky", "purity",
+    ]  # fmt: skip
+    fields = {spec.name: spec.dims[2:] for spec in selection.field_variables()}
+    assert fields == {"current_x": ("x",), "current_y": ("x",), "f_x_kx": ("x", "kx"), "f_ky": ("ky",)}
+    state = state_of(case)
+    values = selection.field_values([state, state])
+    assert set(values) == set(fields)
+    assert values["f_x_kx"].shape == (2, 12, 12)
+    assert set(selection.scalar_values([state])) == {spec.name for spec in selection.scalar_variables()}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"scalars": ["curent_total"]}, "output.scalars: no observable 'curent_total'.*mean 'current_total'"),
+        ({"scalars": ["density"]}, "output.scalars: no observable 'density'"),
+        ({"fields": ["purity"]}, "output.fields: no observable 'purity'"),
+        ({"projections": ["x, kz"]}, "output.projections: expected some, but not all, of the axes x, kx, ky"),
+        ({"projections": ["x, kx, ky"]}, "but not all"),
+        ({"projections": ["x, x"]}, "output.projections"),
+    ],
+)
+def test_names_that_do_not_exist_are_refused(tmp_path, wanted, message):
+    with pytest.raises(CaseError, match=message):
+        check(make_case(tmp_path, PLANE, output=wanted))
 
 
 # --- sum rules ---
@@ -108,6 +168,70 @@ def test_below_second_order_the_dual_energies_are_the_same(order, tmp_path):
     density = OBSERVABLES["energy_density"].function(state)
     assert density.mean() * 8 == pytest.approx(float(energy(state)), rel=1e-13)
     np.testing.assert_array_equal(state.f, state.w)
+
+
+def test_projections_are_marginals_of_f(tmp_path):
+    state = state_of(make_case(tmp_path, PLANE))
+    whole = projection(state, ("x", "kx"))
+    np.testing.assert_allclose(whole, state.f.mean(axis=2), atol=1e-15)
+    np.testing.assert_allclose(whole.mean(axis=1), OBSERVABLES["density"].function(state), atol=1e-15)
+    momenta = projection(state, ("kx", "ky"))
+    np.testing.assert_allclose(momenta, OBSERVABLES["momentum_distribution"].function(state), atol=1e-14)
+    np.testing.assert_allclose(projection(state, ("x",)), OBSERVABLES["density"].function(state), atol=1e-15)
+
+
+def test_filling_counts_states_of_the_band(tmp_path):
+    state = state_of(make_case(tmp_path))
+    d = state.effective.density_of_states
+    full = BandState(state.effective, state.effective.faces.density_from_occupation(np.ones(d.shape)))
+    assert OBSERVABLES["filling"].function(full) == pytest.approx(1.0, rel=1e-12)
+    assert OBSERVABLES["entropy"].function(full) == pytest.approx(0.0, abs=1e-12)
+    half = BandState(state.effective, 0.5 * full.w)
+    n_states = state.grid.integrate(d)
+    assert OBSERVABLES["entropy"].function(half) == pytest.approx(n_states * np.log(2), rel=1e-3)
+    assert OBSERVABLES["purity"].function(full) == pytest.approx(n_states, rel=1e-2)
+
+
+def test_center_and_variance_know_the_ring(tmp_path):
+    """A packet across the seam: the mean of x would be in the middle of the crystal."""
+    case = make_case(tmp_path, CHAIN, initial_state={"kind": "gaussian", "center_x": 0.3, "width_x": 0.8,
+        "center_k": 3.0, "width_k": 0.4}, grid__n_x=[48], grid__n_k=[48])  # fmt: skip
+    state = state_of(case)
+    values = measure(state, ["center", "variance"])
+    assert values["center_x"] == pytest.approx(0.3, abs=0.02)
+    assert values["center_kx"] == pytest.approx(3.0, abs=0.02)
+    metric = state.grid.integrate(state.effective.metric[1, 1] * state.w) / state.grid.integrate(state.w)
+    assert metric > 0.1  # S^T widens c to w, S widens w to f
+    assert values["variance_x"] == pytest.approx(0.64 + 2 * metric, abs=0.03)
+    assert values["variance_kx"] == pytest.approx(0.16, abs=0.02)
+
+
+# --- conserved functionals of the occupation ---
+
+
+def casimir_drifts(dilation, order):
+    system = texture(n=40).dilated(dilation)
+    evolution = system.evolution(order)
+    effective = evolution.effective()
+    w = effective.faces.density_from_occupation(0.1 * system.occupation())
+    dt = 1e-4 * dilation
+    before, after = (
+        BandState(effective, STEPPERS["rk4"].step(evolution, w, 0.0, sign * dt)) for sign in (-1, 1)
+    )
+    volume = system.grid.lengths[0]
+    return {
+        name: abs(OBSERVABLES[name].function(after) - OBSERVABLES[name].function(before)) / (2e-4 * volume)
+        for name in ("purity", "entropy")
+    }
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_casimirs_drift_with_the_error_of_the_order(order):
+    """Change per (dilated) time and length: the purity has the order of the equation, the entropy first."""
+    drifts = [casimir_drifts(dilation, order) for dilation in (1.0, 2.0)]
+    for name, expected in (("purity", order + 1), ("entropy", min(order, 1) + 1)):
+        if drifts[0][name] > 1e-9:
+            assert np.log2(drifts[0][name] / drifts[1][name]) > expected - 0.2
 
 
 # --- resolution ---

@@ -21,7 +21,14 @@ from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.exact_runs import exact_partner, exact_snapshots, output_times
 from wigner_sim.liouville import LiouvilleSnapshot
-from wigner_sim.observables import BandState, density, energy, momentum_distribution
+from wigner_sim.observables import (
+    OBSERVABLES,
+    BandFlows,
+    BandState,
+    density,
+    energy,
+    momentum_distribution,
+)
 from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.propagator import Propagator
 
@@ -51,6 +58,8 @@ class Errors:
         The same for the momentum distribution per cell.
     energy : float
         Difference of the energies per cell.
+    j_max, j_l2 : float
+        Largest and root-mean-square difference of the particle current density, all directions together.
     """
 
     f_max: float
@@ -60,6 +69,8 @@ class Errors:
     nk_max: float
     nk_l2: float
     energy: float
+    j_max: float
+    j_l2: float
 
 
 def state_errors(state: BandState, exact: LiouvilleSnapshot) -> Errors:
@@ -68,6 +79,7 @@ def state_errors(state: BandState, exact: LiouvilleSnapshot) -> Errors:
     f = state.f - exact.distribution
     n = density(state) - exact.density
     nk = (momentum_distribution(state) - exact.momentum_distribution) / volume
+    j = OBSERVABLES["current"].function(state) - exact.current
     return Errors(
         f_max=_largest(f),
         f_l2=_root_mean_square(f),
@@ -76,6 +88,8 @@ def state_errors(state: BandState, exact: LiouvilleSnapshot) -> Errors:
         nk_max=_largest(nk),
         nk_l2=_root_mean_square(nk),
         energy=abs(float(energy(state)) - exact.energy) / volume,
+        j_max=_largest(j),
+        j_l2=_root_mean_square(j),
     )
 
 
@@ -119,14 +133,15 @@ def kinetic_errors(problem: Problem, reference: ExactReference, start: Start) ->
         )
     step = problem.choose_step(stack, w, min(problem.tolerance, TIME_TOLERANCE))
     propagator = Propagator(stack, problem.stepper, w, step.dt)
+    flows = [BandFlows(band) for band in stack.bands]
     errors = []
     for i, time in enumerate(reference.times):
         w = propagator.advance_to(time)
-        bands = zip(stack.bands, w, reference.snapshots, strict=True)
+        bands = zip(stack.bands, flows, w, reference.snapshots, strict=True)
         errors.append(
             _worst(
-                state_errors(BandState(band.effective(time), w_band), exact[i])
-                for band, w_band, exact in bands
+                state_errors(BandState(band.effective(time), w_band, flow.at(time)), exact[i])
+                for band, flow, w_band, exact in bands
             )
         )
     return errors

@@ -16,10 +16,11 @@ import numpy as np
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.fourier import translate
-from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.grid import AXIS_LETTERS, PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState
 from wigner_sim.liouville import ExactSystem, LiouvilleSnapshot, SubspaceState, exact_system
 from wigner_sim.models.moving_frame import in_moving_frame, momentum_gain
+from wigner_sim.observables import component_names
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
 from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.progress import Progress
@@ -185,6 +186,9 @@ def _variables(problem: Problem) -> dict[str, list[VariableSpec]]:
         VariableSpec("density", (*head, *grid.position_names), "1", "density per cell"),
         VariableSpec("momentum_distribution", (*head, *grid.momentum_names), "1", "momentum distribution"),
     ]
+    for name in component_names("current", grid):
+        about = f"particle current density along {name[-1]}"
+        fields.append(VariableSpec(name, (*head, *grid.position_names), "1", about, "Re v rho along bonds"))
     phase = [VariableSpec("f", (*head, *grid.dims), "1", "exact band density f", "tr F")]
     return {"scalars": scalars, "fields": fields, "phase": phase}
 
@@ -207,6 +211,10 @@ def _arrays(
         "fields": {
             "density": np.stack([snapshot.density for snapshot in record]),
             "momentum_distribution": np.stack([snapshot.momentum_distribution for snapshot in record]),
+            **{
+                f"current_{AXIS_LETTERS[i]}": np.stack([snapshot.current[i] for snapshot in record])
+                for i in range(len(record[0].current))
+            },
         },
         "phase": {"f": np.stack([snapshot.distribution for snapshot in record])},
     }

@@ -18,6 +18,9 @@ WATCHED = {
     "particle_drift": ("particle_number_drift",),
     "energy_drift": ("energy_drift",),
     "spectral_tail": ("spectral_tail_x", "spectral_tail_k"),
+    "predicted_error": ("predicted_error",),
+    "zener_probability": ("zener_probability",),
+    "metric_smearing": ("metric_smearing",),
 }
 REMEDIES = {
     "particle_drift": "the equation conserves it to rounding, so a number has become large or not finite: "
@@ -25,6 +28,9 @@ REMEDIES = {
     "energy_drift": "reduce time.tolerance or time.step; if that does not help, gradients are too strong "
     "for this order",
     "spectral_tail": "the state has structure at the grid scale: use more points along that axis",
+    "predicted_error": "gradients are strong for this order: use a higher one, or weaker fields",
+    "zener_probability": "gradients, force or field are strong against the gap: compare with exact dynamics",
+    "metric_smearing": "f has structure finer than the size of the band's states: corrections do not converge there",
 }
 
 
@@ -60,7 +66,10 @@ class Monitors:
                 )
         for guard, watched in WATCHED.items():
             limit = self._limits[guard]
-            worst = max((float(np.abs(scalars[name]).max()), name) for name in watched)
+            worst = max(
+                ((float(np.abs(scalars[name]).max()), name) for name in watched if name in scalars),
+                default=(0.0, ""),
+            )
             if limit == "off" or worst[0] <= limit or guard in self._warned:
                 continue
             message = (

@@ -8,28 +8,20 @@ from typing import Any
 import numpy as np
 
 from wigner_sim.case.sections.run import OutputSection
-from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
-from wigner_sim.observables import OBSERVABLES, BandState
+from wigner_sim.observables import OBSERVABLES, BandFlows, BandState
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates, resume_stream, write_static
 from wigner_sim.propagator import Propagator
 from wigner_sim.run_directory import RunDirectory
 from wigner_sim.schedules import Schedule, make_schedule
+from wigner_sim.selection import Selection, select
 from wigner_sim.symbols import FloatArray
+from wigner_sim.validity import VALIDITY, ValidityMeter
 
 STREAMS = ("scalars", "fields", "phase")
-SCALARS = (
-    "particle_number",
-    "energy",
-    "occupation_min",
-    "occupation_max",
-    "spectral_tail_x",
-    "spectral_tail_k",
-)
 DRIFTS = {"particle_number_drift": "particle_number", "energy_drift": "energy"}
-FIELDS = ("density", "energy_density", "momentum_distribution")
 FACE_NAMES = {"f": "band density f", "w": "density w that is stepped", "c": "occupation c"}
 
 
@@ -42,12 +34,17 @@ class Recorder:
         The bands that are followed.
     output : OutputSection
         What is stored, and how often.
+    validity : ValidityMeter, optional
+        Its numbers go to the scalars.
     """
 
-    def __init__(self, stack: BandStack, output: OutputSection):
+    def __init__(self, stack: BandStack, output: OutputSection, validity: ValidityMeter | None = None):
         self._bands = stack.bands
         self._grid = stack.bands[0].grid
         self._output = output
+        self._selection = select(output, self._grid)
+        self._validity = validity
+        self._flows = [BandFlows(band) for band in stack.bands]
         self._schedules: dict[str, Schedule] = {
             name: make_schedule(getattr(output, f"{name}_every")) for name in STREAMS
         }
@@ -68,10 +65,12 @@ class Recorder:
         for name in STREAMS:
             path, variables = (
                 directory.stream_path(name),
-                stream_variables(name, self._grid, self._output.face),
+                stream_variables(name, self._selection, self._output.face),
             )
             # drifts would be lost in single precision
             how = options | {"precision": "float64"} if name == "scalars" else options
+            if name == "scalars" and self._validity is not None:
+                variables += validity_variables(self._validity.names)
             if resume_at is None:
                 self._streams[name] = NetcdfStream(path, variables, coordinates, attributes, **how)
             else:
@@ -101,45 +100,45 @@ class Recorder:
         if not due:
             return False
         states = [
-            BandState(band.effective(time), w) for band, w in zip(self._bands, propagator.w, strict=True)
+            BandState(flow.at(time).effective, w, flow.at(time))
+            for flow, w in zip(self._flows, propagator.w, strict=True)
         ]
         if "scalars" in due:
             self.latest = self._scalars(states, propagator.last_step or propagator.dt)
+            if self._validity is not None:
+                self.latest |= self._validity.measure(states, time)
             self._streams["scalars"].append(time, self.latest)
         if "fields" in due:
-            self._streams["fields"].append(time, band_fields(states))
+            self._streams["fields"].append(time, self._selection.field_values(states))
         if "phase" in due:
             self._streams["phase"].append(time, band_phase(states, self._output.face))
         return "scalars" in due
 
     def _scalars(self, states: Sequence[BandState], step: float) -> dict[str, FloatArray]:
-        scalars = band_scalars(states)
+        scalars = self._selection.scalar_values(states)
         self._initial = self._initial or {**scalars, **drift_scales(states)}
         return {**scalars, **relative_drifts(scalars, self._initial), "time_step": np.asarray(step)}
 
     def state(self) -> dict[str, Any]:
         """What a restart needs: when each stream is due, and what drifts are measured from."""
         schedules = {name: schedule.state() for name, schedule in self._schedules.items()}
-        return {"schedules": schedules, "initial": self._initial}
+        validity = {} if self._validity is None else self._validity.state()
+        return {"schedules": schedules, "initial": self._initial, "validity": validity}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state`."""
         self._initial = {name: np.asarray(values) for name, values in state["initial"].items()}
         for name, schedule in self._schedules.items():
             schedule.restore(state["schedules"][name])
+        if self._validity is not None:
+            self._validity.restore(state["validity"])
 
 
-def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[VariableSpec]:
+def stream_variables(stream: str, selection: Selection, face: Face) -> list[VariableSpec]:
     """Variables of ``scalars``, ``fields`` or ``phase``."""
-    axes = {"": (), "positions": grid.position_names, "momenta": grid.momentum_names}
     if stream == "phase":
-        return [VariableSpec(face, ("time", "band", *grid.dims), "1", FACE_NAMES[face])]
-    names = SCALARS if stream == "scalars" else FIELDS
-    specs = []
-    for name in names:
-        observable = OBSERVABLES[name]
-        dims = ("time", "band", *axes[observable.over])
-        specs.append(VariableSpec(name, dims, observable.units, observable.long_name, observable.equation))
+        return [VariableSpec(face, ("time", "band", *selection.grid.dims), "1", FACE_NAMES[face])]
+    specs = selection.scalar_variables() if stream == "scalars" else selection.field_variables()
     if stream == "scalars":
         for name, of in DRIFTS.items():
             about = f"change of the {OBSERVABLES[of].long_name} since time 0, over the sum of absolute values"
@@ -148,9 +147,9 @@ def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[Vari
     return specs
 
 
-def band_scalars(states: Sequence[BandState]) -> dict[str, FloatArray]:
-    """Scalar observables of all bands, each of shape (b,)."""
-    return {name: np.array([OBSERVABLES[name].function(state) for state in states]) for name in SCALARS}
+def validity_variables(names: Sequence[str]) -> list[VariableSpec]:
+    """Variables of the validity meter."""
+    return [VariableSpec(name, ("time", "band"), "1", *VALIDITY[name]) for name in names]
 
 
 def relative_drifts(
@@ -173,11 +172,6 @@ def drift_scales(states: Sequence[BandState]) -> dict[str, FloatArray]:
         )
         for name, values in densities.items()
     }
-
-
-def band_fields(states: Sequence[BandState]) -> dict[str, FloatArray]:
-    """Field observables of all bands, stacked over bands."""
-    return {name: np.stack([OBSERVABLES[name].function(state) for state in states]) for name in FIELDS}
 
 
 def band_phase(states: Sequence[BandState], face: Face) -> dict[str, FloatArray]:

@@ -12,6 +12,7 @@ from wigner_sim.errors import CaseError
 from wigner_sim.problem import describe
 from wigner_sim.recorder import STREAMS, stream_variables
 from wigner_sim.runs import Run, open_run
+from wigner_sim.selection import select
 from wigner_sim.simulation import Prepared
 
 
@@ -51,7 +52,7 @@ def _disk_lines(prepared: Prepared, n_steps: int) -> list[str]:
         n_records = (
             prepared.problem.duration / every if isinstance(every, float) else n_steps / every["steps"]
         )
-        specs = stream_variables(name, grid, output.face)
+        specs = stream_variables(name, select(output, grid), output.face)
         sizes = dict(zip(grid.dims, grid.shape, strict=True)) | {"band": n_bands, "time": 1}
         values = sum(float(np.prod([sizes[dim] for dim in spec.dims])) for spec in specs)
         size = (np.ceil(n_records) + 1) * values * (8 if name == "scalars" else n_bytes)

@@ -30,7 +30,9 @@ from wigner_sim.recorder import Recorder
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
+from wigner_sim.selection import select
 from wigner_sim.steppers import StepDoubling
+from wigner_sim.validity import ValidityMeter
 
 _log = logging.getLogger("wigner_sim.simulation")
 
@@ -59,6 +61,7 @@ def prepare(case: Case) -> Prepared:
         If the case cannot be run as written.
     """
     problem = build_problem(case)
+    select(case.output, problem.grid)
     stack = problem.stack()
     warnings = [*check_resolution(problem.grid, stack), *check_gradients(stack)]
     w = problem.initial_density(stack)
@@ -185,7 +188,11 @@ class Simulation:
         self._propagator = prepared.propagator
         self._directory = directory
         self._shown = show_progress
-        self._recorder = Recorder(prepared.stack, prepared.case.output)
+        meter, validity = None, prepared.case.monitors.validity
+        if validity != "off":
+            always = validity == "predict"
+            meter = ValidityMeter(prepared.stack.bands, self._problem.duration, "on" if always else "auto")
+        self._recorder = Recorder(prepared.stack, prepared.case.output, meter)
         self._checkpoint_schedule = make_schedule(prepared.case.output.checkpoint_every)
         self._status_schedule = EveryWallSeconds(STATUS_SECONDS)
         self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian)

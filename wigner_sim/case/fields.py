@@ -112,6 +112,7 @@ Bands = Annotated[tuple[Band, ...], AfterValidator(_distinct), BeforeValidator(_
 Numbers = Annotated[tuple[float, ...], Field(max_length=3), BeforeValidator(_as_tuple)]
 Positives = Annotated[tuple[Positive, ...], Field(max_length=3), BeforeValidator(_as_tuple)]
 Expressions = Annotated[tuple[float | Expression, ...], Field(min_length=1), BeforeValidator(_as_tuple)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
 FreeTable = Annotated[dict[str, Any], AfterValidator(_plain)]
 FreeList = Annotated[list[Any], AfterValidator(_plain)]
 StreamCadence = Annotated[Any, PlainValidator(_cadence("steps"))]

@@ -30,6 +30,8 @@ class LiouvilleSnapshot:
         ``n(k) = int dx f``.
     energy, particle_number : float
         ``tr(rho H)``, ``tr rho``; per cell of the directions without a position axis.
+    current : array (d, *x)
+        Particle current density, see :mod:`wigner_sim.liouville.currents`.
     """
 
     time: float
@@ -38,6 +40,7 @@ class LiouvilleSnapshot:
     momentum_distribution: FloatArray
     energy: float
     particle_number: float
+    current: FloatArray
 
 
 def observe_state(
@@ -46,6 +49,7 @@ def observe_state(
     grid: PhaseSpaceGrid,
     orbital_positions: FloatArray,
     time: float,
+    current: FloatArray,
 ) -> LiouvilleSnapshot:
     """Phase-space picture of a state.  Density and momentum distribution are exact, also on a coarse grid.
 
@@ -60,4 +64,5 @@ def observe_state(
         momentum_distribution=momentum_distribution(state, grid, orbital_positions),
         energy=float(np.vdot(state, operator).real) / n_fibres,
         particle_number=float(np.trace(state, axis1=-2, axis2=-1).real.sum()) / n_fibres,
+        current=current,
     )

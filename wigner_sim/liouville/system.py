@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.liouville.currents import BondCurrents
 from wigner_sim.liouville.evolution import evolve_driven, evolve_driven_fibres, static_waves
 from wigner_sim.liouville.occupied import SubspaceState
 from wigner_sim.liouville.operators import (
@@ -67,6 +68,7 @@ class ExactSystem:
     lattice: SiteLattice
     n_fibres: tuple[int, ...]
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
+    _bonds: dict[float, BondCurrents] = field(default_factory=dict, repr=False)
 
     @property
     def labels(self) -> list[tuple[float, ...]]:
@@ -174,7 +176,7 @@ class ExactSystem:
 
     def observe(self, state: ComplexArray, t: float = 0.0) -> LiouvilleSnapshot:
         """Phase-space picture of a state at time t."""
-        return observe_state(state, self.operator(t), self.grid, self.lattice.orbital_positions, t)
+        return self._picture(state, self.operator(t), t)
 
     def evolve(
         self,
@@ -206,9 +208,22 @@ class ExactSystem:
                 ),
                 strict=True,
             )
-        tau = self.lattice.orbital_positions
         for t, current in zip(times, histories, strict=True):
-            yield observe_state(self._stacked(current), self.operator(t), self.grid, tau, t)
+            yield self._picture(self._stacked(current), self.operator(t), t)
+
+    def _picture(self, state: ComplexArray, operator: ComplexArray, t: float) -> LiouvilleSnapshot:
+        current = self.bond_currents(t)(state, self.grid)
+        return observe_state(state, operator, self.grid, self.lattice.orbital_positions, t, current)
+
+    def bond_currents(self, t: float = 0.0) -> BondCurrents:
+        """What measures the particle current of a state at time t."""
+        key = t if self.hamiltonian.time_dependent else 0.0
+        if key not in self._bonds:
+            self._bonds.clear()
+            self._bonds[key] = BondCurrents(
+                self.lattice, self.labels, lambda label: self._fibre_operator(label)(t)
+            )
+        return self._bonds[key]
 
     def _fibre_operator(self, label: tuple[float, ...]) -> Callable[[float], ComplexArray]:
         """``t -> H_p(t)``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from wigner_sim.case.fields import CheckpointCadence, Positive, StreamCadence, key
+from wigner_sim.case.fields import CheckpointCadence, Names, Positive, StreamCadence, key
 from wigner_sim.case.sections.base import ON_OFF, Section
 
 
@@ -41,6 +41,21 @@ class OutputSection(Section):
     phase_every: StreamCadence = key(
         None, "Cadence of phase.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 50"
     )
+    scalars: Names = key(
+        ("current_total",),
+        "Further numbers in scalars.nc, beside those that guards need; see docs/observables.md.",
+        "a list of names",
+    )
+    fields: Names = key(
+        ("density", "energy_density", "momentum_distribution", "current"),
+        "Functions of position or momentum in fields.nc; see docs/observables.md.",
+        "a list of names",
+    )
+    projections: Names = key(
+        (),
+        'Views of f along some axes in fields.nc, the others integrated over: "x, kx" is stored as f_x_kx.',
+        'a list of axes, such as ["x, kx", "kx, ky"]',
+    )
     checkpoint_every: CheckpointCadence = key(
         {"wall_seconds": 60.0},
         "Cadence of checkpoints.",
@@ -69,6 +84,21 @@ class MonitorsSection(Section):
         1e-3,
         "Share of the state in the highest third of wavenumbers: above it, the grid is too coarse.",
         'a number > 0 or "off"',
+    )
+    validity: Literal["auto", "predict", "off"] = key(
+        "auto",
+        "Numbers that say whether the expansion holds, see docs/validity.md: with a prediction of the error "
+        "of f where that costs little, always, or none of them.",
+        '"auto", "predict" or "off"',
+    )
+    predicted_error: Literal["off"] | Positive = key(
+        0.1, "Predicted error of f against exact dynamics, relative to its maximum.", 'a number > 0 or "off"'
+    )
+    zener_probability: Literal["off"] | Positive = key(
+        1e-2, "Estimated probability of a transition to another band.", 'a number > 0 or "off"'
+    )
+    metric_smearing: Literal["off"] | Positive = key(
+        1.0, "Smearing by the quantum metric at the spectral edge of f.", 'a number > 0 or "off"'
     )
     action: Literal["warn", "stop"] = key(
         "warn", "What happens when a guard is violated.", '"warn" or "stop"'

@@ -1,0 +1,60 @@
+"""What an observable sees: one band's effective geometry and its density w at one time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.effective_band import EffectiveBand
+from wigner_sim.kinetics.faces import Face
+from wigner_sim.observables.flow import BandFlow
+from wigner_sim.symbols import FloatArray
+
+
+@dataclass(frozen=True)
+class BandState:
+    """The density w of one band at one time, with its other faces worked out on demand.
+
+    Parameters
+    ----------
+    effective : EffectiveBand
+    w : array (*x, *k)
+    flow : BandFlow, optional
+        How w flows at that time; currents need it, nothing else does.
+    """
+
+    effective: EffectiveBand
+    w: FloatArray
+    flow: BandFlow | None = None
+
+    @property
+    def grid(self) -> PhaseSpaceGrid:
+        """The phase-space grid."""
+        return self.effective.space.grid
+
+    @cached_property
+    def f(self) -> FloatArray:
+        """Band density f."""
+        return self.face("f")
+
+    @cached_property
+    def c(self) -> FloatArray:
+        """Occupation c."""
+        return self.face("c")
+
+    @cached_property
+    def rate(self) -> FloatArray:
+        """``d_t w`` by the band's own equation."""
+        return self.known_flow.rate(self.w)
+
+    @property
+    def known_flow(self) -> BandFlow:
+        """The flow; an error of the caller if it was not given."""
+        if self.flow is None:
+            raise TypeError("currents need the band's flow: BandState(effective, w, BandFlows(band).at(t))")
+        return self.flow
+
+    def face(self, face: Face) -> FloatArray:
+        """Any face of the state."""
+        return self.effective.faces.to(face, self.w)
