@@ -48,6 +48,11 @@ def exact_snapshots(problem: Problem, index: int, times: Sequence[float]) -> Ite
     CaseError
         If the state has no exact reading, or the lattice is too large.
     """
+    if problem.baths:
+        raise CaseError(
+            "exact dynamics knows neither collisions nor reservoirs: there is nothing to compare a run "
+            "with [relaxation] or [[reservoirs]] with"
+        )
     system = exact_system(in_moving_frame(problem.hamiltonian), problem.grid)
     band = problem.bands[index]
     state = _exact_state(problem.initial_states[index], system, band)

@@ -10,6 +10,7 @@ import numpy as np
 from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.collisions import LOCAL_FIELDS
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.observables import OBSERVABLES, BandState
@@ -45,6 +46,7 @@ class Recorder:
     """
 
     def __init__(self, stack: BandStack, output: OutputSection):
+        self._stack = stack
         self._bands = stack.bands
         self._grid = stack.bands[0].grid
         self._output = output
@@ -70,6 +72,8 @@ class Recorder:
                 directory.stream_path(name),
                 stream_variables(name, self._grid, self._output.face),
             )
+            if name == "fields":
+                variables += local_field_variables(self._stack, self._grid)
             # drifts would be lost in single precision
             how = options | {"precision": "float64"} if name == "scalars" else options
             if resume_at is None:
@@ -107,7 +111,8 @@ class Recorder:
             self.latest = self._scalars(states, propagator.last_step or propagator.dt)
             self._streams["scalars"].append(time, self.latest)
         if "fields" in due:
-            self._streams["fields"].append(time, band_fields(states))
+            local = self._stack.local_fields(propagator.w, time)
+            self._streams["fields"].append(time, band_fields(states) | local)
         if "phase" in due:
             self._streams["phase"].append(time, band_phase(states, self._output.face))
         return "scalars" in due
@@ -146,6 +151,13 @@ def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[Vari
             specs.append(VariableSpec(name, ("time", "band"), "1", about))
         specs.append(VariableSpec("time_step", ("time",), "1", "last time step taken"))
     return specs
+
+
+def local_field_variables(stack: BandStack, grid: PhaseSpaceGrid) -> list[VariableSpec]:
+    """Variables of what couplings solve for at every position."""
+    dims = ("time", "band", *grid.position_names)
+    names = stack.local_field_names
+    return [VariableSpec(name, dims, "1", LOCAL_FIELDS[name]) for name in names]
 
 
 def band_scalars(states: Sequence[BandState]) -> dict[str, FloatArray]:
