@@ -19,7 +19,7 @@ RANKS = {
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories", "matrix_moyal"},
-    4: {"initial_states", "observables"},
+    4: {"initial_states", "observables", "baths"},
     5: {
         "case",
         "provenance",

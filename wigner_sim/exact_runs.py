@@ -58,6 +58,11 @@ def exact_snapshots(
     CaseError
         If the state has no exact reading, or the lattice is too large.
     """
+    if problem.baths:
+        raise CaseError(
+            "exact dynamics knows neither collisions nor reservoirs: there is nothing to compare a run "
+            "with [relaxation] or [[reservoirs]] with"
+        )
     system = system or exact_partner(problem)
     band = problem.bands[index]
     state = _exact_state(problem.initial_states[index], system, band)

@@ -128,7 +128,7 @@ def _of_band(c: Any, index: int, n_bands: int) -> Any:
 
 
 def _symbol_state(parameters: Mapping[str, Any], setting: Setting) -> InitialState:
-    return InitialState(occupation=_phase_space_function(parameters["c"], setting))
+    return InitialState(occupation=phase_space_function(parameters["c"], setting, "initial_state.c"))
 
 
 def _gaussian_state(parameters: Mapping[str, Any], setting: Setting) -> InitialState:
@@ -185,8 +185,8 @@ INITIAL_STATES: dict[str, Callable[[Mapping[str, Any], Setting], InitialState]] 
 }
 
 
-def _phase_space_function(source: Any, setting: Setting) -> PhaseSpaceFunction:
-    """``c(x, k)`` from a formula, a number, or a python file."""
+def phase_space_function(source: Any, setting: Setting, what: str) -> PhaseSpaceFunction:
+    """Function of x and k from a formula, a number, or a python file; ``what`` opens every error message."""
     if is_python_source(source):
         function = load_function(source, {}, setting, ("x", "k"))
         return lambda x, k: np.asarray(function(x=setting.wrap(x), k=k), dtype=float)
@@ -194,16 +194,16 @@ def _phase_space_function(source: Any, setting: Setting) -> PhaseSpaceFunction:
     if setting.n_dimensions == 1:
         names = (*names, "k")
     constants = {name: value for name, value in setting.constants.items() if name not in names}
-    expression = Expression(source, names, constants, "initial_state.c")
+    expression = Expression(source, names, constants, what)
 
-    def occupation(x: FloatArray, k: FloatArray) -> FloatArray:
+    def values(x: FloatArray, k: FloatArray) -> FloatArray:
         points = dict(zip(setting.position_names, setting.wrap(x), strict=True))
         points |= dict(zip(setting.momentum_names, k, strict=True))
         if setting.n_dimensions == 1:
             points["k"] = k[0]
         return expression(**points)
 
-    return occupation
+    return values
 
 
 def _resample(values: FloatArray, axis: int, n: int) -> FloatArray:

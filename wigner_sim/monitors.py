@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from wigner_sim.baths import Baths
 from wigner_sim.case.sections.run import MonitorsSection
 from wigner_sim.errors import NumericalStopError
 from wigner_sim.models.hamiltonian import FloatArray, Hamiltonian
@@ -42,12 +43,22 @@ class Monitors:
     section : MonitorsSection
     hamiltonian : Hamiltonian
         Under a drive or a uniform force the energy is not conserved, so its guard is off.
+    baths : Baths
+        What they exchange is not guarded; what bands exchange is guarded in their sum.
     """
 
-    def __init__(self, section: MonitorsSection, hamiltonian: Hamiltonian):
+    def __init__(self, section: MonitorsSection, hamiltonian: Hamiltonian, baths: Baths | None = None):
+        baths = baths or Baths()
         self._limits = {name: getattr(section, name) for name in WATCHED}
         if hamiltonian.driven or hamiltonian.force is not None:
             self._limits["energy_drift"] = "off"
+        self.switched_off: list[str] = []
+        for quantity, guard in (("particle_number", "particle_drift"), ("energy", "energy_drift")):
+            if quantity not in baths.conserved and self._limits[guard] != "off":
+                self._limits[guard] = "off"
+                self.switched_off.append(guard)
+        self._over_bands = baths.exchange_between_bands
+        self._sums: dict[str, float] = {}
         self._stops = section.action == "stop"
         self._warned: set[str] = set()
 
@@ -67,7 +78,7 @@ class Monitors:
         for guard, watched in WATCHED.items():
             limit = self._limits[guard]
             worst = max(
-                ((float(np.abs(scalars[name]).max()), name) for name in watched if name in scalars),
+                ((self._worst(name, scalars), name) for name in watched if name in scalars),
                 default=(0.0, ""),
             )
             if limit == "off" or worst[0] <= limit or guard in self._warned:
@@ -80,3 +91,12 @@ class Monitors:
                 raise NumericalStopError(message)
             self._warned.add(guard)
             _log.warning(message)
+
+    def _worst(self, name: str, scalars: Mapping[str, FloatArray]) -> float:
+        """Largest value of a watched scalar; a drift of the sum where bands exchange what they hold."""
+        quantity = name.removesuffix("_drift")
+        if not (self._over_bands and name.endswith("_drift")):
+            return float(np.abs(scalars[name]).max())
+        total = float(scalars[quantity].sum())
+        first = self._sums.setdefault(quantity, total)
+        return abs(total - first) / max(float(np.abs(scalars[quantity]).sum()), np.finfo(float).tiny)

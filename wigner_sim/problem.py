@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from wigner_sim.baths import Baths, build_baths
 from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import Expression
@@ -28,6 +29,8 @@ from wigner_sim.steppers.adaptive import ChosenStep
 DIFFERENCE_FRACTION = 2e-4
 #: Times of the run at which the stiffness of a driven Hamiltonian is looked at.
 N_PROBED_TIMES = 5
+#: Relaxation undone by one backward substep of a composition scheme (it grows as the exponential of this).
+LARGEST_BACKWARD = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Problem:
     stepper : Stepper
     tolerance : float
         Error allowed by the end, relative to max|w|, where the program chooses the step.
+    baths : Baths
+        Collisions and reservoirs.
     """
 
     grid: PhaseSpaceGrid
@@ -56,12 +61,12 @@ class Problem:
     duration: float
     stepper: Stepper
     tolerance: float
+    baths: Baths = field(default_factory=Baths)
 
     def stack(self) -> BandStack:
         """The kinetic equations of all bands."""
-        return BandStack(
-            [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
-        )
+        bands = [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
+        return BandStack(bands, self.baths.terms(bands))
 
     def initial_density(self, stack: BandStack) -> np.ndarray:
         """Densities w of all bands at time 0, shape (b, *x, *k).
@@ -105,6 +110,24 @@ class Problem:
         radius = max(self._spectral_radii(stack).values())
         return self.stepper.stability_limit / radius if radius else np.inf
 
+    def check_backward_steps(self, stack: BandStack, step: float) -> None:
+        """Refuse a step over which a composition scheme would undo collisions that cannot be undone.
+
+        Raises
+        ------
+        CaseError
+        """
+        if not isinstance(self.stepper, Composition):
+            return
+        backward = -min(0.0, *self.stepper.fractions) * step
+        rate = sum(coupling.spectral_radius(0.0) for coupling in stack.couplings)
+        if backward * rate > LARGEST_BACKWARD:
+            raise CaseError(
+                f"time.step = {step:g} lets {self.stepper.name} go back in time by {backward:.3g}, too far "
+                f"for collisions with the rate {rate:.3g}: use a step below "
+                f"{step * LARGEST_BACKWARD / (backward * rate):.3g}, or strang"
+            )
+
     def _spectral_radii(self, stack: BandStack) -> dict[float, float]:
         """Spectral radius at a few times of the run (at its start, for a static Hamiltonian)."""
         n_times = N_PROBED_TIMES if self.hamiltonian.driven else 1
@@ -130,6 +153,7 @@ class Problem:
                 refresh_interval=self.options.refresh_interval * dilation,
             ),
             duration=self.duration * dilation,
+            baths=self.baths.dilated(dilation),
         )
 
     def with_order(self, order: int) -> Problem:
@@ -194,7 +218,13 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     states: tuple[InitialState, ...] = ()
     if with_initial_states:
         states = tuple(_initial_state(case, grid, hamiltonian, bands, index) for index in range(len(bands)))
-    problem = Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)
+    setting = Setting(grid.n_momentum_axes, grid.lengths, case.directory).with_numbers(hamiltonian.parameters)
+    baths = build_baths(
+        case.relaxation.model_dump(), [table.model_dump() for table in case.reservoirs], setting, len(bands)
+    )
+    problem = Problem(
+        grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance, baths
+    )
     check_memory(problem.memory)
     return problem
 
@@ -284,4 +314,5 @@ def describe(problem: Problem) -> Sequence[str]:
         f"grid: {points}; position periods in lattice constants: {size}",
         f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
         f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
+        *problem.baths.describe(),
     ]

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from wigner_sim.case.sections.run import OutputSection
+from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.collisions import LOCAL_FIELDS
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.observables import OBSERVABLES, BandFlows, BandState
@@ -39,6 +41,7 @@ class Recorder:
     """
 
     def __init__(self, stack: BandStack, output: OutputSection, validity: ValidityMeter | None = None):
+        self._stack = stack
         self._bands = stack.bands
         self._grid = stack.bands[0].grid
         self._output = output
@@ -67,6 +70,8 @@ class Recorder:
                 directory.stream_path(name),
                 stream_variables(name, self._selection, self._output.face),
             )
+            if name == "fields":
+                variables += local_field_variables(self._stack, self._grid)
             # drifts would be lost in single precision
             how = options | {"precision": "float64"} if name == "scalars" else options
             if name == "scalars" and self._validity is not None:
@@ -109,7 +114,8 @@ class Recorder:
                 self.latest |= self._validity.measure(states, time)
             self._streams["scalars"].append(time, self.latest)
         if "fields" in due:
-            self._streams["fields"].append(time, self._selection.field_values(states))
+            local = self._stack.local_fields(propagator.w, time)
+            self._streams["fields"].append(time, self._selection.field_values(states) | local)
         if "phase" in due:
             self._streams["phase"].append(time, band_phase(states, self._output.face))
         return "scalars" in due
@@ -150,6 +156,13 @@ def stream_variables(stream: str, selection: Selection, face: Face) -> list[Vari
 def validity_variables(names: Sequence[str]) -> list[VariableSpec]:
     """Variables of the validity meter."""
     return [VariableSpec(name, ("time", "band"), "1", *VALIDITY[name]) for name in names]
+
+
+def local_field_variables(stack: BandStack, grid: PhaseSpaceGrid) -> list[VariableSpec]:
+    """Variables of what couplings solve for at every position."""
+    dims = ("time", "band", *grid.position_names)
+    names = stack.local_field_names
+    return [VariableSpec(name, dims, "1", LOCAL_FIELDS[name]) for name in names]
 
 
 def relative_drifts(

@@ -100,6 +100,7 @@ def _time_step(case: Case, problem: Problem, stack: BandStack, w: np.ndarray) ->
         )
     if step > problem.duration:
         raise CaseError(f"time.step = {step:g} is longer than the run, time.end = {problem.duration:g}")
+    problem.check_backward_steps(stack, step)
     check_step_count(problem.duration / step)
     return step, "given in the case"
 
@@ -195,7 +196,9 @@ class Simulation:
         self._recorder = Recorder(prepared.stack, prepared.case.output, meter)
         self._checkpoint_schedule = make_schedule(prepared.case.output.checkpoint_every)
         self._status_schedule = EveryWallSeconds(STATUS_SECONDS)
-        self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian)
+        self._monitors = Monitors(
+            prepared.case.monitors, prepared.problem.hamiltonian, prepared.problem.baths
+        )
         self._run_id = str(uuid.uuid4())
         self._resumed = checkpoint is not None
         if checkpoint is not None:
@@ -232,6 +235,8 @@ class Simulation:
             _log.info(line)
         for warning in self._prepared.warnings:
             _log.warning(warning)
+        for guard in self._monitors.switched_off:
+            _log.info("monitors.%s is off: the baths exchange what it watches", guard)
         kind = "adaptive step, first" if self._case.time.adaptive else "step"
         _log.info("%s %.6g (%s)", kind, self._propagator.dt, self._prepared.step_reason)
         begun = f"resumed at t = {self._propagator.time:.6g}" if self._resumed else "run"

@@ -87,6 +87,10 @@ def _locate(location: tuple[Any, ...]) -> tuple[tuple[str, ...], type[Section], 
             inner = INITIAL_STATES[parts.pop(0)]
         if declared is None or inner is None or not parts:
             return path, model, declared
+        if isinstance(parts[0], int):  # one of a list of tables
+            path += (str(parts.pop(0)),)
+            if not parts:
+                return path, model, declared
         model = inner
 
 
@@ -100,7 +104,8 @@ def _about_unknown(path: tuple[str, ...], model: type[Section]) -> str:
     known = model.model_fields
     guess = nearest(name, known)
     what = f'unknown key "{name}" in [{section}]' if section else f'unknown section or key "{name}"'
-    home = next((table for table, keys in _section_keys().items() if name in keys and table != section), None)
+    tables = {table: keys for table, keys in _section_keys().items() if name in keys}
+    home = None if section in tables else next(iter(tables), None)
     if home:
         return f"{what}; it belongs to [{home}]"
     if guess:
@@ -140,7 +145,10 @@ def _about_value(value: Any, expected: str) -> str:
 
 def _lookup(data: Any, path: tuple[str, ...]) -> Any:
     for name in path:
-        data = data.get(name) if isinstance(data, Mapping) else None
+        if isinstance(data, list) and name.isdigit() and int(name) < len(data):
+            data = data[int(name)]
+        else:
+            data = data.get(name) if isinstance(data, Mapping) else None
     return data
 
 

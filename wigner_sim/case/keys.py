@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -38,8 +38,10 @@ class CaseKey:
 
 
 def section_model(field: FieldInfo) -> type[Section] | None:
-    """Return the model of a field that is a section with a fixed set of keys."""
+    """Return the model of a field that is a section with a fixed set of keys, or a list of such sections."""
     annotation = field.annotation
+    if get_origin(annotation) is tuple:
+        annotation = get_args(annotation)[0]
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 

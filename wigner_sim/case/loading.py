@@ -180,12 +180,23 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     path = [name.strip() for name in target.split(".")]
     if not equals or not all(path):
         raise CaseError(f"--set {override}: expected section.key=value")
-    table = data
+    table: Any = data
     for name in path[:-1]:
-        table = table.setdefault(name, {})
-        if not isinstance(table, dict):
+        table = _entry(table, name, override) if isinstance(table, list) else table.setdefault(name, {})
+        if not isinstance(table, dict | list):
             raise CaseError(f"--set {override}: {name} is not a table")
+    if isinstance(table, list):
+        raise CaseError(
+            f"--set {override}: {path[-2]} is a list: set all of it, or keys of one of its tables"
+        )
     table[path[-1]] = _override_value(text.strip())
+
+
+def _entry(tables: list[Any], name: str, override: str) -> Any:
+    """Entry of a list of tables, counted from 0."""
+    if not (name.isdigit() and int(name) < len(tables)):
+        raise CaseError(f"--set {override}: expected a number from 0 to {len(tables) - 1}, got {name}")
+    return tables[int(name)]
 
 
 def _override_value(text: str) -> Any:

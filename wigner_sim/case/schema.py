@@ -14,6 +14,7 @@ from wigner_sim.case.sections.equation import EquationSection
 from wigner_sim.case.sections.grid import GridSection
 from wigner_sim.case.sections.hamiltonian import BandsSection, HamiltonianSection
 from wigner_sim.case.sections.initial_state import GaussianState, InitialState
+from wigner_sim.case.sections.relaxation import RelaxationSection, Reservoirs
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
 
 
@@ -25,6 +26,12 @@ class CaseSections(Section):
     hamiltonian: HamiltonianSection = Field(description="The crystal.")
     bands: BandsSection = Field(default_factory=BandsSection, description="Which bands are followed.")
     equation: EquationSection = Field(default_factory=EquationSection, description="The equation.")
+    relaxation: RelaxationSection = Field(default_factory=RelaxationSection, description="Collisions.")
+    reservoirs: Reservoirs = Field(
+        default=(),
+        description="Reservoirs.",
+        json_schema_extra={"expected": "a list of tables", "default_text": "[]"},
+    )
     initial_state: InitialState = Field(description="The state at time 0.")
     time: TimeSection = Field(description="Duration and stepping.")
     output: OutputSection = Field(default_factory=OutputSection, description="What is stored.")

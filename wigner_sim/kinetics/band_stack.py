@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from wigner_sim.kinetics.band_evolution import BandEvolution
+from wigner_sim.kinetics.collisions import LOCAL_FIELDS, ConservingRelaxation
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.symbols import FloatArray
 
@@ -46,6 +47,20 @@ class BandStack:
         """Flow i of every band that has one, then the couplings."""
         n_flows = max(len(band.flows) for band in self.bands)
         return [*(StackedFlow(self.bands, index) for index in range(n_flows)), *self.couplings]
+
+    @property
+    def local_field_names(self) -> list[str]:
+        """Names of what :meth:`local_fields` returns."""
+        follows = any(isinstance(coupling, ConservingRelaxation) for coupling in self.couplings)
+        return list(LOCAL_FIELDS) if follows else []
+
+    def local_fields(self, w: FloatArray, t: float) -> dict[str, FloatArray]:
+        """What the couplings work out at every position, each (b, *x); see ``collisions.LOCAL_FIELDS``."""
+        fields: dict[str, FloatArray] = {}
+        for coupling in self.couplings:
+            if isinstance(coupling, ConservingRelaxation):
+                fields |= coupling.local_fields(w, t)
+        return fields
 
 
 @dataclass(frozen=True)

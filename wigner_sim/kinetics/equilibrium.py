@@ -54,18 +54,26 @@ def equilibrium_density(
     """
     occupation = fermi_function(effective.total_energy_symbol, mu, temperature)
     if effective.order == 2:
-        space = effective.space
-        h = space.symbol(effective.energy[0])
         _, second, third = fermi_derivatives(effective.energy[0], mu, temperature)
-        for weight, left, right in poisson_contractions(space.grid, 2):
-            hessians = h.derivative(*left) * h.derivative(*right)
-            occupation = occupation - (weight / 16) * second * hessians
-        occupation = occupation - third / 24 * _gradient_hessian_gradient(effective)
+        occupation = occupation - second / 16 * hessian_contraction(effective)
+        occupation = occupation - third / 24 * gradient_contraction(effective)
     return effective.density_of_states * occupation
 
 
-def _gradient_hessian_gradient(effective: EffectiveBand) -> FloatArray:
-    """``eps_ab eps_sl h_a h_s h_bl``: the Hessian along the Hamiltonian flow, twice."""
+def hessian_contraction(effective: EffectiveBand) -> FloatArray:
+    """``A = eps_ab eps_sl h_as h_bl`` of the leading h, shape (*x, *k)."""
+    h = effective.space.symbol(effective.energy[0])
+    return sum(
+        (
+            weight * h.derivative(*left) * h.derivative(*right)
+            for weight, left, right in poisson_contractions(effective.space.grid, 2)
+        ),
+        start=np.zeros(effective.space.grid.shape),
+    )
+
+
+def gradient_contraction(effective: EffectiveBand) -> FloatArray:
+    """``B = eps_ab eps_sl h_a h_s h_bl``: the Hessian along the Hamiltonian flow, twice."""
     space = effective.space
     eps, n_axes = space.grid.epsilon, space.grid.n_axes
     h = space.symbol(effective.energy[0])
