@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import Expression
-from wigner_sim.feasibility import check_memory, check_step_count, memory_needed
+from wigner_sim.feasibility import check_memory, check_step_count, matrix_memory_needed, memory_needed
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
+from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
+from wigner_sim.matrix_moyal import MatrixMoyal
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
 from wigner_sim.models.vector_potential import with_vector_potential
@@ -46,6 +49,8 @@ class Problem:
     stepper : Stepper
     tolerance : float
         Error allowed by the end, relative to max|w|, where the program chooses the step.
+    method : {"kinetic", "matrix"}
+        The kinetic equation of each band, or the full matrix equation.
     """
 
     grid: PhaseSpaceGrid
@@ -56,14 +61,17 @@ class Problem:
     duration: float
     stepper: Stepper
     tolerance: float
+    method: Literal["kinetic", "matrix"] = "kinetic"
 
-    def stack(self) -> BandStack:
-        """The kinetic equations of all bands."""
+    def stack(self) -> PhaseSpaceSystem:
+        """The kinetic equations of all bands, or the matrix equation."""
+        if self.method == "matrix":
+            return MatrixMoyal(self.hamiltonian, self.grid, self.bands, self.options)
         return BandStack(
             [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
         )
 
-    def initial_density(self, stack: BandStack) -> np.ndarray:
+    def initial_density(self, stack: PhaseSpaceSystem) -> np.ndarray:
         """Densities w of all bands at time 0, shape (b, *x, *k).
 
         Raises
@@ -82,7 +90,7 @@ class Problem:
                 )
         return np.stack(densities)
 
-    def choose_step(self, stack: BandStack, w: np.ndarray, tolerance: float) -> ChosenStep:
+    def choose_step(self, stack: PhaseSpaceSystem, w: np.ndarray, tolerance: float) -> ChosenStep:
         """Largest step that is stable and accurate to ``tolerance`` by the end, see ``steppers.choose_step``.
 
         A driven Hamiltonian is tried at its start, in the middle of the run and when it is stiffest.
@@ -100,12 +108,12 @@ class Problem:
         check_step_count(self.duration / chosen.dt)
         return chosen
 
-    def stability_limit(self, stack: BandStack) -> float:
+    def stability_limit(self, stack: PhaseSpaceSystem) -> float:
         """Largest stable step at any time of the run."""
         radius = max(self._spectral_radii(stack).values())
         return self.stepper.stability_limit / radius if radius else np.inf
 
-    def _spectral_radii(self, stack: BandStack) -> dict[float, float]:
+    def _spectral_radii(self, stack: PhaseSpaceSystem) -> dict[float, float]:
         """Spectral radius at a few times of the run (at its start, for a static Hamiltonian)."""
         n_times = N_PROBED_TIMES if self.hamiltonian.driven else 1
         times = np.linspace(0.0, self.duration, n_times)
@@ -115,6 +123,8 @@ class Problem:
     def memory(self) -> float:
         """About what a run needs at its largest, in bytes."""
         h = self.hamiltonian
+        if self.method == "matrix":
+            return matrix_memory_needed(self.grid, h.n_orbitals)
         return memory_needed(self.grid, h.n_orbitals, self.options.order, h.separable)
 
     def dilated(self, dilation: float) -> Problem:
@@ -194,7 +204,17 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     states: tuple[InitialState, ...] = ()
     if with_initial_states:
         states = tuple(_initial_state(case, grid, hamiltonian, bands, index) for index in range(len(bands)))
-    problem = Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)
+    problem = Problem(
+        grid,
+        hamiltonian,
+        bands,
+        states,
+        options,
+        case.time.end,
+        stepper,
+        case.time.tolerance,
+        equation.method,
+    )
     check_memory(problem.memory)
     return problem
 
@@ -279,9 +299,14 @@ def describe(problem: Problem) -> Sequence[str]:
     force = "" if h.force is None else " with a uniform force"
     bands = ", ".join(map(str, problem.bands))
     off = ", ".join(options.terms.switched_off()) or "nothing"
-    moyal = f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
+    equation = (
+        f"order {options.order}, switched off: {off}, dealias {options.dealias}, "
+        f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
+    )
+    if problem.method == "matrix":
+        equation = f"full matrix, all orders; bands to order {options.order}"
     return [
         f"grid: {points}; position periods in lattice constants: {size}",
         f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
-        f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
+        f"equation: {equation}",
     ]

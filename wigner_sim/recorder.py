@@ -9,9 +9,9 @@ import numpy as np
 
 from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
+from wigner_sim.kinetics.phase_space_system import OwnScalar, PhaseSpaceSystem
 from wigner_sim.observables import OBSERVABLES, BandState
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates, resume_stream, write_static
 from wigner_sim.propagator import Propagator
@@ -38,14 +38,14 @@ class Recorder:
 
     Parameters
     ----------
-    stack : BandStack
-        The bands that are followed.
+    stack : PhaseSpaceSystem
+        What is stepped, with the bands that are followed.
     output : OutputSection
         What is stored, and how often.
     """
 
-    def __init__(self, stack: BandStack, output: OutputSection):
-        self._bands = stack.bands
+    def __init__(self, stack: PhaseSpaceSystem, output: OutputSection):
+        self._system, self._bands = stack, stack.bands
         self._grid = stack.bands[0].grid
         self._output = output
         self._schedules: dict[str, Schedule] = {
@@ -68,7 +68,7 @@ class Recorder:
         for name in STREAMS:
             path, variables = (
                 directory.stream_path(name),
-                stream_variables(name, self._grid, self._output.face),
+                stream_variables(name, self._grid, self._output.face, self._system.own_scalars),
             )
             # drifts would be lost in single precision
             how = options | {"precision": "float64"} if name == "scalars" else options
@@ -101,10 +101,11 @@ class Recorder:
         if not due:
             return False
         states = [
-            BandState(band.effective(time), w) for band, w in zip(self._bands, propagator.w, strict=True)
+            BandState(band.effective(time), w)
+            for band, w in zip(self._bands, self._system.densities(propagator.w, time), strict=True)
         ]
         if "scalars" in due:
-            self.latest = self._scalars(states, propagator.last_step or propagator.dt)
+            self.latest = self._scalars(states, propagator)
             self._streams["scalars"].append(time, self.latest)
         if "fields" in due:
             self._streams["fields"].append(time, band_fields(states))
@@ -112,8 +113,9 @@ class Recorder:
             self._streams["phase"].append(time, band_phase(states, self._output.face))
         return "scalars" in due
 
-    def _scalars(self, states: Sequence[BandState], step: float) -> dict[str, FloatArray]:
-        scalars = band_scalars(states)
+    def _scalars(self, states: Sequence[BandState], propagator: Propagator) -> dict[str, FloatArray]:
+        scalars = band_scalars(states) | self._system.measure(propagator.w, propagator.time)
+        step = propagator.last_step or propagator.dt
         self._initial = self._initial or {**scalars, **drift_scales(states)}
         return {**scalars, **relative_drifts(scalars, self._initial), "time_step": np.asarray(step)}
 
@@ -129,8 +131,10 @@ class Recorder:
             schedule.restore(state["schedules"][name])
 
 
-def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[VariableSpec]:
-    """Variables of ``scalars``, ``fields`` or ``phase``."""
+def stream_variables(
+    stream: str, grid: PhaseSpaceGrid, face: Face, own_scalars: Mapping[str, OwnScalar] | None = None
+) -> list[VariableSpec]:
+    """Variables of ``scalars``, ``fields`` or ``phase``; ``own_scalars`` are those of the system stepped."""
     axes = {"": (), "positions": grid.position_names, "momenta": grid.momentum_names}
     if stream == "phase":
         return [VariableSpec(face, ("time", "band", *grid.dims), "1", FACE_NAMES[face])]
@@ -144,6 +148,9 @@ def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[Vari
         for name, of in DRIFTS.items():
             about = f"change of the {OBSERVABLES[of].long_name} since time 0, over the sum of absolute values"
             specs.append(VariableSpec(name, ("time", "band"), "1", about))
+        for name, own in (own_scalars or {}).items():
+            dims = ("time", "band") if own.per_band else ("time",)
+            specs.append(VariableSpec(name, dims, "1", own.long_name, own.equation))
         specs.append(VariableSpec("time_step", ("time",), "1", "last time step taken"))
     return specs
 
@@ -156,8 +163,18 @@ def band_scalars(states: Sequence[BandState]) -> dict[str, FloatArray]:
 def relative_drifts(
     scalars: Mapping[str, FloatArray], initial: Mapping[str, FloatArray]
 ) -> dict[str, FloatArray]:
-    """Changes of the conserved scalars since the start, in units of :func:`drift_scales`."""
-    return {name: (scalars[of] - initial[of]) / initial[f"{of}_scale"] for name, of in DRIFTS.items()}
+    """Changes of the conserved scalars since the start, in units of :func:`drift_scales`.
+
+    Where bands exchange particles the totals are conserved, and every band is given their drift.
+    """
+    drifts = {}
+    for name, of in DRIFTS.items():
+        total, scale = f"total_{of}", initial[f"{of}_scale"]
+        if total in scalars:
+            drifts[name] = np.full(scale.shape, (scalars[total] - initial[total]) / scale.sum())
+        else:
+            drifts[name] = (scalars[of] - initial[of]) / scale
+    return drifts
 
 
 def drift_scales(states: Sequence[BandState]) -> dict[str, FloatArray]:

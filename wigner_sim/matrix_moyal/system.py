@@ -9,7 +9,7 @@ Source: docs/theory.md section 13.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_sources import to_periodic
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
+from wigner_sim.kinetics.phase_space_system import OwnScalar
 from wigner_sim.matrix_moyal.parts import MomentumPart, PositionPart
 from wigner_sim.matrix_moyal.projection import StarProjection
 from wigner_sim.matrix_moyal.separation import separate
@@ -29,7 +30,7 @@ from wigner_sim.symbols import Array, FloatArray, trace
 class MatrixMoyal:
     """The matrix equation as something a time stepper can advance, and the bands it is looked at in.
 
-    Satisfies ``steppers.SplitEquation``; the state is the matrix symbol F, shape (n, n, *x, *k), periodic in
+    Satisfies ``PhaseSpaceSystem``; the state is the matrix symbol F, shape (n, n, *x, *k), periodic in
     k (``exp(i k (tau_o - tau_o'))`` times the physical elements) and Hermitian.
 
     Parameters
@@ -171,19 +172,17 @@ class MatrixMoyal:
         }
 
     @property
-    def own_scalars(self) -> dict[str, tuple[bool, str, str]]:
-        """Names of :meth:`measure`: whether one number per band, what it is, and its equation."""
+    def own_scalars(self) -> Mapping[str, OwnScalar]:
+        """What :meth:`measure` returns."""
         return OWN_SCALARS
 
 
-#: Scalars of a matrix run: per band or not, long name, equation.
-OWN_SCALARS: dict[str, tuple[bool, str, str]] = {
-    "total_particle_number": (False, "particle number of all bands", "Tr F"),
-    "total_energy": (False, "energy of all bands", "Tr F * H"),
-    "purity": (False, "purity of the state", "Tr F * F"),
-    "interband_coherence": (
-        True,
-        "norm of the coherence of a band with all others",
-        "|K|, K = pi * F * (1 - pi)",
+#: Scalars of a matrix run.
+OWN_SCALARS = {
+    "total_particle_number": OwnScalar(False, "particle number of all bands", "Tr F"),
+    "total_energy": OwnScalar(False, "energy of all bands", "Tr F * H"),
+    "purity": OwnScalar(False, "purity of the state", "Tr F * F"),
+    "interband_coherence": OwnScalar(
+        True, "norm of the coherence of a band with all others", "|K|, K = pi * F * (1 - pi)"
     ),
 }
