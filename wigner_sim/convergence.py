@@ -113,9 +113,7 @@ class ExactReference:
     seconds: float
 
 
-def exact_reference(
-    problem: Problem, times: Sequence[float], partner: Partner = "exact"
-) -> ExactReference:
+def exact_reference(problem: Problem, times: Sequence[float], partner: Partner = "exact") -> ExactReference:
     """Evolve every band to ``times`` (which start at 0), densely or by the full matrix equation."""
     started = wall_time.perf_counter()
 
@@ -192,7 +190,8 @@ def compare(
     Returns
     -------
     dict
-        ``method``, ``partner``, ``order``, ``sites``, and ``rows``: one per time with ``time`` and the fields of :class:`Errors`.
+        ``method``, ``partner``, ``order``, ``sites``, and ``rows``: one per time with ``time`` and the fields
+        of :class:`Errors`.
 
     Raises
     ------

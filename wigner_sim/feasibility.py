@@ -24,7 +24,7 @@ MOST_STEPS = 1e9
 REAL_ARRAYS = 60
 MATRIX_ARRAYS = (8, 25, 50)
 #: The same for the full matrix equation, in complex matrices.
-STATE_MATRICES = 30
+STATE_MATRICES = 60
 
 
 def memory_needed(grid: PhaseSpaceGrid, n_orbitals: int, order: int, separable: bool) -> float:
@@ -117,7 +117,9 @@ def check_gradients(stack: PhaseSpaceSystem) -> list[str]:
     return warnings
 
 
-def state_warnings(grid: PhaseSpaceGrid, stack: PhaseSpaceSystem, w: FloatArray, limit: float | str) -> list[str]:
+def state_warnings(
+    grid: PhaseSpaceGrid, stack: PhaseSpaceSystem, w: FloatArray, limit: float | str
+) -> list[str]:
     """Say where the grid is too coarse for the initial state, by the guard's own limit ("off" for none)."""
     if isinstance(limit, str):
         return []

@@ -54,7 +54,7 @@ def matrix_snapshots(
 def matrix_state(problem: Problem, system: MatrixMoyal, indices: Sequence[int], exact: bool) -> Array:
     """Matrix symbol of the initial states of some bands."""
     if exact:
-        return sum(exact_matrix_symbol(problem, index) for index in indices)
+        return np.sum([exact_matrix_symbol(problem, index) for index in indices], axis=0)
     densities = problem.initial_density(system)
     for index in set(range(len(problem.bands))) - set(indices):
         densities[index] = 0.0

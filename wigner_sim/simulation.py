@@ -78,7 +78,9 @@ def prepare_resumed(case: Case, checkpoint: Mapping[str, Any]) -> Prepared:
     return Prepared(case, problem, stack, propagator, checkpoint["step_reason"])
 
 
-def _propagator(case: Case, problem: Problem, stack: PhaseSpaceSystem, w: np.ndarray, dt: float) -> Propagator:
+def _propagator(
+    case: Case, problem: Problem, stack: PhaseSpaceSystem, w: np.ndarray, dt: float
+) -> Propagator:
     adaptive = None
     if case.time.adaptive:
         adaptive = StepDoubling(problem.stepper, problem.tolerance, problem.duration, dt)

@@ -69,7 +69,7 @@ def provenance(run: Run) -> dict[str, str]:
 
 
 def _equation(attrs: Mapping[str, Any]) -> str:
-    """What was solved: ``exact``, ``matrix``, or ``order 2 without metric``; empty if the file does not say."""
+    """What was solved: ``exact``, ``matrix``, or ``order 2 without metric``; else empty."""
     if attrs.get("method") == "exact":
         return "exact"
     equation = tomllib.loads(str(attrs.get("case_resolved_toml", ""))).get("equation", {})

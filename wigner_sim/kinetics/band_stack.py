@@ -42,11 +42,11 @@ class BandStack:
             coupling.spectral_radius(t) for coupling in self.couplings
         )
 
-    def assemble(self, densities: Sequence[FloatArray]) -> FloatArray:
-        """The densities as one array (b, *x, *k)."""
-        return np.stack(densities)
+    def assemble(self, densities: FloatArray) -> FloatArray:
+        """The densities themselves."""
+        return densities
 
-    def densities(self, w: FloatArray, t: float) -> Sequence[FloatArray]:
+    def densities(self, w: FloatArray, t: float) -> FloatArray:
         """The densities of the bands: the state itself."""
         return w
 

@@ -41,12 +41,12 @@ class PhaseSpaceSystem(SplitEquation, Protocol):
         """
         ...
 
-    def assemble(self, densities: Sequence[FloatArray]) -> Array:
-        """State whose bands have these densities w at time 0."""
+    def assemble(self, densities: FloatArray) -> Array:
+        """State whose bands have these densities w (b, *x, *k) at time 0."""
         ...
 
-    def densities(self, state: Array, t: float) -> Sequence[FloatArray]:
-        """Densities w of the bands, each (*x, *k)."""
+    def densities(self, state: Array, t: float) -> FloatArray:
+        """Densities w of the bands, (b, *x, *k)."""
         ...
 
     def measure(self, state: Array, t: float) -> dict[str, FloatArray]:

@@ -79,7 +79,7 @@ def opposite(values: Array, axes: Sequence[int]) -> Array:
     """Values at minus the wavenumbers of the axes, which are in the order of a Fourier transform."""
     if not axes:
         return values
-    return np.roll(np.flip(values, axes), 1, axes)
+    return np.roll(np.flip(values, tuple(axes)), 1, axes)
 
 
 class Precession:
@@ -282,7 +282,7 @@ class PositionPart:
         return self._separated.of_position(self._shifted(s, 0.5), t)
 
     def _distances(self, offset: FloatArray) -> list[FloatArray]:
-        """``s_i = tau_i - tau'_i - p_i`` along each momentum axis that is transformed; 0 at the Nyquist wave."""
+        """``s_i = tau_i - tau'_i - p_i`` along each transformed axis; 0 at the Nyquist wave."""
         grid = self._grid
         distances = []
         for i in self._dims:
@@ -297,7 +297,5 @@ class PositionPart:
     def _shifted(self, s: Sequence[FloatArray], factor: float) -> FloatArray:
         """Positions ``x + factor s``, (s, *x, *s); one value along momenta without a position axis."""
         n_kept = self._grid.n_position_axes
-        points = [
-            x + factor * s_i for x, s_i in zip(self._grid.positions, s[:n_kept], strict=True)
-        ]
+        points = [x + factor * s_i for x, s_i in zip(self._grid.positions, s[:n_kept], strict=True)]
         return np.stack(np.broadcast_arrays(*points))

@@ -53,7 +53,7 @@ class SeparatedHamiltonian:
         """``M``: x (s, ...) -> (..., n, n); zero at the origin unless H was given as a sum."""
         h = self.hamiltonian
         if h.potential is not None:
-            return h.potential(x, t)[..., None, None] * np.eye(h.n_orbitals)
+            return (h.potential(x, t)[..., None, None] * np.eye(h.n_orbitals)).astype(complex)
         k = np.zeros((h.n_dimensions, *np.shape(x)[1:]))
         return h.matrix(x, k, t) - h.matrix(np.zeros_like(x), k, t)
 

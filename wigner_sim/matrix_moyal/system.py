@@ -81,8 +81,8 @@ class MatrixMoyal:
 
     # --- bands ---
 
-    def assemble(self, densities: Sequence[FloatArray]) -> Array:
-        """State ``F = sum of pi * c * pi`` from the densities w of the bands at time 0."""
+    def assemble(self, densities: FloatArray) -> Array:
+        """State ``F = sum of pi * c * pi`` from the densities w (b, *x, *k) of the bands at time 0."""
         n = self.hamiltonian.n_orbitals
         identity = np.eye(n).reshape(n, n, *(1,) * self.grid.n_axes)
         total: Array = np.zeros((n, n, *self.grid.shape), dtype=complex)
@@ -92,12 +92,10 @@ class MatrixMoyal:
             total += projection.block(projection.left(c * identity + 0j))
         return total
 
-    def densities(self, f: Array, t: float) -> list[FloatArray]:
-        """Densities w of the bands, ``tr(pi * F * pi) = w + S w``, each (*x, *k)."""
-        return [
-            band.effective(t).faces.density_from_band_density(trace_f)
-            for band, trace_f in zip(self.bands, self._project(f, t)[0], strict=True)
-        ]
+    def densities(self, f: Array, t: float) -> FloatArray:
+        """Densities w of the bands, ``tr(pi * F * pi) = w + S w``, (b, *x, *k)."""
+        bands = zip(self.bands, self._project(f, t)[0], strict=True)
+        return np.stack([band.effective(t).faces.density_from_band_density(own) for band, own in bands])
 
     def band_densities(self, f: Array, t: float) -> list[FloatArray]:
         """``f_n = tr(pi * F * pi)`` of the bands, each (*x, *k)."""
