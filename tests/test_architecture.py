@@ -18,8 +18,8 @@ RANKS = {
     0: {"errors", "units", "expressions", "fourier", "schedules", "steppers", "propagator", "progress"},
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},
-    3: {"kinetics", "trajectories", "matrix_moyal"},
-    4: {"initial_states", "observables"},
+    3: {"kinetics", "trajectories"},
+    4: {"initial_states", "observables", "matrix_moyal"},
     5: {
         "case",
         "provenance",

@@ -34,7 +34,7 @@ class PhaseSpaceSystem(SplitEquation, Protocol):
 
     @property
     def own_scalars(self) -> Mapping[str, OwnScalar]:
-        """What :meth:`measure` returns.
+        """What :meth:`measure` returns that a band has not.
 
         ``total_particle_number`` and ``total_energy`` among them take the place of the bands' own numbers
         where conservation is watched.
@@ -50,5 +50,5 @@ class PhaseSpaceSystem(SplitEquation, Protocol):
         ...
 
     def measure(self, state: Array, t: float) -> dict[str, FloatArray]:
-        """Scalars of the state beside those of its bands."""
+        """Scalars of the state, beside those of its bands or (b,) in their place."""
         ...

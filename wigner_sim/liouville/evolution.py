@@ -122,7 +122,7 @@ def _converged_interval(
     coarse = _magnus_interval(operator, orbitals, start, stop, n_steps)
     while n_steps < _MOST_STEPS:
         fine = _magnus_interval(operator, orbitals, start, stop, 2 * n_steps)
-        change = float(np.abs(fine - coarse).max()) / 15  # Richardson, order 4
+        change = float(np.abs(fine - coarse).max(initial=0.0)) / 15  # Richardson, order 4
         if change < tolerance:
             return fine, n_steps if change > tolerance / 16 else max(1, n_steps // 2)
         coarse, n_steps = fine, 2 * n_steps

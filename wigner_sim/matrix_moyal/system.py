@@ -24,7 +24,12 @@ from wigner_sim.matrix_moyal.parts import MomentumPart, PositionPart
 from wigner_sim.matrix_moyal.projection import StarProjection
 from wigner_sim.matrix_moyal.separation import separate
 from wigner_sim.models.hamiltonian import Hamiltonian
+from wigner_sim.observables import spectral_tail
 from wigner_sim.symbols import Array, FloatArray, trace
+
+
+#: A band with less than this part of the largest element of F is empty: what is left is rounding.
+ROUNDING = 1e-10
 
 
 class MatrixMoyal:
@@ -93,8 +98,10 @@ class MatrixMoyal:
         return total
 
     def densities(self, f: Array, t: float) -> FloatArray:
-        """Densities w of the bands, ``tr(pi * F * pi) = w + S w``, (b, *x, *k)."""
-        bands = zip(self.bands, self._project(f, t)[0], strict=True)
+        """Densities w of the bands, ``tr(pi * F * pi) = w + S w``, (b, *x, *k); 0 where a band is empty."""
+        smallest = ROUNDING * np.abs(f).max()
+        traces = [own * (np.abs(own).max() > smallest) for own in self._project(f, t)[0]]
+        bands = zip(self.bands, traces, strict=True)
         return np.stack([band.effective(t).faces.density_from_band_density(own) for band, own in bands])
 
     def band_densities(self, f: Array, t: float) -> list[FloatArray]:
@@ -161,13 +168,21 @@ class MatrixMoyal:
         return float(np.einsum("ij...,ji...->...", marginal, m).real.mean() * np.prod(grid.lengths))
 
     def measure(self, f: Array, t: float) -> dict[str, FloatArray]:
-        """What the recorder stores beside the bands' observables, see :data:`OWN_SCALARS`."""
+        """What the recorder stores beside (or in place of) the bands' own: :data:`OWN_SCALARS` and tails."""
         return {
             "total_particle_number": np.asarray(self.particle_number(f)),
             "total_energy": np.asarray(self.energy(f, t)),
             "purity": np.asarray(self.purity(f)),
             "interband_coherence": self.coherences(f, t),
+            # what has to be resolved is F: a nearly empty band says nothing about the grid
+            "spectral_tail_x": self._spectral_tail(f, range(self.grid.n_position_axes)),
+            "spectral_tail_k": self._spectral_tail(f, range(self.grid.n_position_axes, self.grid.n_axes)),
         }
+
+    def _spectral_tail(self, f: Array, axes: range) -> FloatArray:
+        """Spectral tail of all elements together, given to every band, (b,)."""
+        parts = np.stack([f.real, f.imag])
+        return np.full(len(self.bands), spectral_tail(parts, [3 + axis for axis in axes]))
 
     @property
     def own_scalars(self) -> Mapping[str, OwnScalar]:
