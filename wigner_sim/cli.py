@@ -110,7 +110,7 @@ def _exact(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from wigner_sim.convergence import compare, comparison_table, save_json
 
-    result = compare(options.case, options.set, options.start)
+    result = compare(options.case, options.set, options.start, options.partner)
     print(comparison_table(result))
     if options.json:
         print(save_json(result, options.json))
@@ -227,6 +227,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_compare(sub: argparse.ArgumentParser) -> None:
     _start(sub, "case")
+    sub.add_argument(
+        "--with",
+        dest="partner",
+        choices=["exact", "matrix"],
+        default="exact",
+        help="dense Liouville-von Neumann dynamics, or the full matrix equation (default: exact)",
+    )
     sub.add_argument("--json", metavar="FILE", help="write the result as JSON")
 
 

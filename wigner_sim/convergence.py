@@ -20,7 +20,9 @@ import numpy as np
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.exact_runs import exact_partner, exact_snapshots, output_times
+from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.liouville import LiouvilleSnapshot
+from wigner_sim.matrix_snapshots import matrix_snapshots, together
 from wigner_sim.observables import (
     OBSERVABLES,
     BandFlows,
@@ -42,6 +44,8 @@ ERRORS = ("f_max", "f_l2", "n_max", "energy")
 #: "exact": the kinetic run starts from the exact f(0), which isolates the error of the dynamics;
 #: "case": from the case's own state, to the order of the run.
 Start = Literal["exact", "case"]
+#: What a run is compared with: dense Liouville-von Neumann dynamics, or the full matrix equation.
+Partner = Literal["exact", "matrix"]
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,25 @@ class Errors:
 
 def state_errors(state: BandState, exact: LiouvilleSnapshot) -> Errors:
     """Compare one band's kinetic state with the exact one."""
-    volume = float(np.prod(state.grid.lengths))
-    f = state.f - exact.distribution
-    n = density(state) - exact.density
-    nk = (momentum_distribution(state) - exact.momentum_distribution) / volume
-    j = OBSERVABLES["current"].function(state) - exact.current
+    ours = LiouvilleSnapshot(
+        time=exact.time,
+        distribution=state.f,
+        density=density(state),
+        momentum_distribution=momentum_distribution(state),
+        energy=float(energy(state)),
+        particle_number=float(state.grid.integrate(state.w)),
+        current=OBSERVABLES["current"].function(state),
+    )
+    return snapshot_errors(ours, exact, state.grid)
+
+
+def snapshot_errors(ours: LiouvilleSnapshot, exact: LiouvilleSnapshot, grid: PhaseSpaceGrid) -> Errors:
+    """Differences of two states in the same form."""
+    volume = float(np.prod(grid.lengths))
+    f = ours.distribution - exact.distribution
+    n = ours.density - exact.density
+    nk = (ours.momentum_distribution - exact.momentum_distribution) / volume
+    j = ours.current - exact.current
     return Errors(
         f_max=_largest(f),
         f_l2=_root_mean_square(f),
@@ -87,7 +105,7 @@ def state_errors(state: BandState, exact: LiouvilleSnapshot) -> Errors:
         n_l2=_root_mean_square(n),
         nk_max=_largest(nk),
         nk_l2=_root_mean_square(nk),
-        energy=abs(float(energy(state)) - exact.energy) / volume,
+        energy=abs(ours.energy - exact.energy) / volume,
         j_max=_largest(j),
         j_l2=_root_mean_square(j),
     )
@@ -110,18 +128,27 @@ class ExactReference:
     seconds: float
 
 
-def exact_reference(problem: Problem, times: Sequence[float]) -> ExactReference:
-    """Evolve every band exactly to ``times`` (which start at 0)."""
+def exact_reference(problem: Problem, times: Sequence[float], partner: Partner = "exact") -> ExactReference:
+    """Evolve every band to ``times`` (which start at 0), densely or by the full matrix equation."""
     started = wall_time.perf_counter()
-    system = exact_partner(problem)
-    snapshots = tuple(
-        tuple(exact_snapshots(problem, index, times, system)) for index in range(len(problem.bands))
-    )
+    system = exact_partner(problem) if partner == "exact" else None
+
+    def history(index: int) -> tuple[LiouvilleSnapshot, ...]:
+        if partner == "matrix":
+            return tuple(matrix_snapshots(problem, [index], times, TIME_TOLERANCE))
+        return tuple(exact_snapshots(problem, index, times, system))
+
+    snapshots = tuple(history(index) for index in range(len(problem.bands)))
     return ExactReference(tuple(times), snapshots, wall_time.perf_counter() - started)
 
 
 def kinetic_errors(problem: Problem, reference: ExactReference, start: Start) -> list[Errors]:
-    """Errors of a kinetic run at the times of the reference, the worst over the bands."""
+    """Errors of a run at the times of the reference, the worst over the bands.
+
+    Of the matrix equation, which mixes the bands, the error is that of all of them together.
+    """
+    if problem.method == "matrix":
+        return _matrix_errors(problem, reference, start)
     stack = problem.stack()
     w = problem.initial_density(stack)
     if start == "exact":
@@ -147,24 +174,41 @@ def kinetic_errors(problem: Problem, reference: ExactReference, start: Start) ->
     return errors
 
 
+def _matrix_errors(problem: Problem, reference: ExactReference, start: Start) -> list[Errors]:
+    """Errors of the matrix equation for all bands together."""
+    indices, tolerance = range(len(problem.bands)), min(problem.tolerance, TIME_TOLERANCE)
+    ours = matrix_snapshots(problem, indices, reference.times, tolerance, exact_start=start == "exact")
+    exact = (together(bands) for bands in zip(*reference.snapshots, strict=True))
+    return [snapshot_errors(a, b, problem.grid) for a, b in zip(ours, exact, strict=True)]
+
+
 def _worst(errors: Iterable[Errors]) -> Errors:
     return Errors(*np.max([list(asdict(error).values()) for error in errors], axis=0).tolist())
 
 
-def compare(case: Case | str | Path, overrides: Sequence[str] = (), start: Start = "case") -> dict[str, Any]:
-    """Run a case by kinetic theory and exactly, and report the differences at its output times.
+def compare(
+    case: Case | str | Path,
+    overrides: Sequence[str] = (),
+    start: Start = "case",
+    partner: Partner = "exact",
+) -> dict[str, Any]:
+    """Run a case by its equation and exactly, and report the differences at its output times.
 
     Parameters
     ----------
     case : Case or path
     overrides : sequence of str
     start : {"case", "exact"}
-        Whether the kinetic run starts from the case's own state or from the exact f(0).
+        Whether the run starts from the case's own state or from the exact f(0).
+    partner : {"exact", "matrix"}
+        What it is compared with: dense Liouville-von Neumann dynamics, or the full matrix equation, which
+        fits where a density matrix does not.
 
     Returns
     -------
     dict
-        ``order``, ``sites``, and ``rows``: one per time with ``time`` and the fields of :class:`Errors`.
+        ``method``, ``partner``, ``order``, ``sites``, and ``rows``: one per time with ``time`` and the fields
+        of :class:`Errors`.
 
     Raises
     ------
@@ -172,10 +216,13 @@ def compare(case: Case | str | Path, overrides: Sequence[str] = (), start: Start
     """
     case = read_case(case, overrides)
     problem, times = build_problem(case), output_times(case)
-    reference = exact_reference(problem, times)
+    if partner == problem.method == "matrix":
+        raise CaseError('the case has equation.method = "matrix" already: compare it with "exact"')
+    reference = exact_reference(problem, times, partner)
     errors = kinetic_errors(problem, reference, start)
     rows = [{"time": time, **asdict(error)} for time, error in zip(times, errors, strict=True)]
-    return {"order": problem.options.order, "sites": _sites(problem), "start": start, "rows": rows}
+    about = {"method": problem.method, "partner": partner, "order": problem.options.order}
+    return {**about, "sites": _sites(problem), "start": start, "rows": rows}
 
 
 def converge(
@@ -278,7 +325,9 @@ def convergence_table(result: dict[str, Any]) -> str:
 
 def comparison_table(result: dict[str, Any]) -> str:
     """The rows of :func:`compare` as text."""
-    lines = [f"order {result['order']}, {result['sites']} sites, kinetic minus exact"]
+    method, partner = result["method"], result["partner"]
+    equation = f"order {result['order']}, " if method == "kinetic" else ""
+    lines = [f"{equation}{result['sites']} sites, {method} minus {partner}"]
     names = [field.name for field in fields(Errors)]
     lines.append(f"{'time':>10} " + " ".join(f"{name:>10}" for name in names))
     for row in result["rows"]:

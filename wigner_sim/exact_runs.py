@@ -18,6 +18,7 @@ from wigner_sim.errors import CaseError
 from wigner_sim.fourier import translate
 from wigner_sim.grid import AXIS_LETTERS, PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState
+from wigner_sim.kinetics.band_sources import to_periodic
 from wigner_sim.liouville import ExactSystem, LiouvilleSnapshot, SubspaceState, exact_system
 from wigner_sim.models.moving_frame import in_moving_frame, momentum_gain
 from wigner_sim.observables import component_names
@@ -27,6 +28,7 @@ from wigner_sim.progress import Progress
 from wigner_sim.provenance import provenance
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
+from wigner_sim.weyl import operator_to_symbol
 
 _log = logging.getLogger("wigner_sim.exact_runs")
 
@@ -71,6 +73,20 @@ def exact_snapshots(
         return snapshots
     gain = momentum_gain(problem.hamiltonian)
     return (_at_fixed_momentum(snapshot, problem.grid, gain(snapshot.time)) for snapshot in snapshots)
+
+
+def exact_matrix_symbol(problem: Problem, index: int) -> np.ndarray:
+    """Symbol of one band's exact initial state, (n, n, *x, *k), periodic in k.
+
+    Raises
+    ------
+    CaseError
+        As for :func:`exact_snapshots`.
+    """
+    system = exact_system(in_moving_frame(problem.hamiltonian), problem.grid)
+    state = system.dense(_exact_state(problem.initial_states[index], system, problem.bands[index]))
+    symbol = operator_to_symbol(state, problem.grid, problem.hamiltonian.orbital_positions)
+    return to_periodic(problem.hamiltonian, symbol, problem.grid.mesh()[1])
 
 
 def _at_fixed_momentum(

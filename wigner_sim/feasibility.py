@@ -8,7 +8,7 @@ import numpy as np
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
 from wigner_sim.observables import spectral_tail
 from wigner_sim.symbols import FloatArray
 
@@ -23,6 +23,8 @@ MOST_STEPS = 1e9
 #: Arrays on the grid alive at once, as measured: real ones for H0(k) + U(x, t), matrices otherwise, by order.
 REAL_ARRAYS = 60
 MATRIX_ARRAYS = (8, 25, 50)
+#: The same for the full matrix equation, in complex matrices.
+STATE_MATRICES = 60
 
 
 def memory_needed(grid: PhaseSpaceGrid, n_orbitals: int, order: int, separable: bool) -> float:
@@ -35,6 +37,11 @@ def memory_needed(grid: PhaseSpaceGrid, n_orbitals: int, order: int, separable: 
     """
     points = float(np.prod(grid.shape, dtype=float))
     return points * (8 * REAL_ARRAYS if separable else 16 * n_orbitals**2 * MATRIX_ARRAYS[order])
+
+
+def matrix_memory_needed(grid: PhaseSpaceGrid, n_orbitals: int) -> float:
+    """The same for the full matrix equation."""
+    return float(np.prod(grid.shape, dtype=float)) * 16 * n_orbitals**2 * STATE_MATRICES
 
 
 def check_memory(needed: float) -> None:
@@ -58,7 +65,7 @@ def check_step_count(n_steps: float) -> None:
         )
 
 
-def check_resolution(grid: PhaseSpaceGrid, stack: BandStack) -> list[str]:
+def check_resolution(grid: PhaseSpaceGrid, stack: PhaseSpaceSystem) -> list[str]:
     """Refuse a grid that cannot carry the bands; return warnings for one that barely can.
 
     Raises
@@ -82,7 +89,7 @@ def check_resolution(grid: PhaseSpaceGrid, stack: BandStack) -> list[str]:
     return warnings
 
 
-def check_gradients(stack: BandStack) -> list[str]:
+def check_gradients(stack: PhaseSpaceSystem) -> list[str]:
     """Warn where gradients, force or drive are strong against the gap; refuse where states run out.
 
     The expansion needs each correction of the band energy small against the gap: with a force F and states
@@ -111,7 +118,9 @@ def check_gradients(stack: BandStack) -> list[str]:
     return warnings
 
 
-def state_warnings(grid: PhaseSpaceGrid, stack: BandStack, w: FloatArray, limit: float | str) -> list[str]:
+def state_warnings(
+    grid: PhaseSpaceGrid, stack: PhaseSpaceSystem, w: FloatArray, limit: float | str
+) -> list[str]:
     """Say where the grid is too coarse for the initial state, by the guard's own limit ("off" for none)."""
     if isinstance(limit, str):
         return []

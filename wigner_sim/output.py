@@ -343,7 +343,7 @@ def _open_to_append(path: Path) -> Any:
     dataset = netCDF4.Dataset(path, "a")
     for variable in dataset.variables.values():
         chunks = variable.chunking()
-        if chunks not in ("contiguous", None):
+        if isinstance(chunks, list):
             variable.set_var_chunk_cache(size=int(np.prod(chunks)) * variable.dtype.itemsize, nelems=1)
     return dataset
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -12,12 +13,14 @@ from wigner_sim.baths import Baths, build_baths
 from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import Expression
-from wigner_sim.feasibility import check_memory, check_step_count, memory_needed
+from wigner_sim.feasibility import check_memory, check_step_count, matrix_memory_needed, memory_needed
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
+from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
+from wigner_sim.matrix_moyal import MatrixMoyal
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
 from wigner_sim.models.vector_potential import with_vector_potential
@@ -51,6 +54,8 @@ class Problem:
         Error allowed by the end, relative to max|w|, where the program chooses the step.
     baths : Baths
         Collisions and reservoirs.
+    method : {"kinetic", "matrix"}
+        The kinetic equation of each band, or the full matrix equation.
     """
 
     grid: PhaseSpaceGrid
@@ -62,13 +67,16 @@ class Problem:
     stepper: Stepper
     tolerance: float
     baths: Baths = field(default_factory=Baths)
+    method: Literal["kinetic", "matrix"] = "kinetic"
 
-    def stack(self) -> BandStack:
-        """The kinetic equations of all bands."""
+    def stack(self) -> PhaseSpaceSystem:
+        """The kinetic equations of all bands, or the matrix equation."""
+        if self.method == "matrix":
+            return MatrixMoyal(self.hamiltonian, self.grid, self.bands, self.options)
         bands = [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
         return BandStack(bands, self.baths.terms(bands))
 
-    def initial_density(self, stack: BandStack) -> np.ndarray:
+    def initial_density(self, stack: PhaseSpaceSystem) -> np.ndarray:
         """Densities w of all bands at time 0, shape (b, *x, *k).
 
         Raises
@@ -87,7 +95,7 @@ class Problem:
                 )
         return np.stack(densities)
 
-    def choose_step(self, stack: BandStack, w: np.ndarray, tolerance: float) -> ChosenStep:
+    def choose_step(self, stack: PhaseSpaceSystem, w: np.ndarray, tolerance: float) -> ChosenStep:
         """Largest step that is stable and accurate to ``tolerance`` by the end, see ``steppers.choose_step``.
 
         A driven Hamiltonian is tried at its start, in the middle of the run and when it is stiffest.
@@ -105,19 +113,19 @@ class Problem:
         check_step_count(self.duration / chosen.dt)
         return chosen
 
-    def stability_limit(self, stack: BandStack) -> float:
+    def stability_limit(self, stack: PhaseSpaceSystem) -> float:
         """Largest stable step at any time of the run."""
         radius = max(self._spectral_radii(stack).values())
         return self.stepper.stability_limit / radius if radius else np.inf
 
-    def check_backward_steps(self, stack: BandStack, step: float) -> None:
+    def check_backward_steps(self, stack: PhaseSpaceSystem, step: float) -> None:
         """Refuse a step over which a composition scheme would undo collisions that cannot be undone.
 
         Raises
         ------
         CaseError
         """
-        if not isinstance(self.stepper, Composition):
+        if not isinstance(self.stepper, Composition) or not isinstance(stack, BandStack):
             return
         backward = -min(0.0, *self.stepper.fractions) * step
         rate = sum(coupling.spectral_radius(0.0) for coupling in stack.couplings)
@@ -128,7 +136,7 @@ class Problem:
                 f"{step * LARGEST_BACKWARD / (backward * rate):.3g}, or strang"
             )
 
-    def _spectral_radii(self, stack: BandStack) -> dict[float, float]:
+    def _spectral_radii(self, stack: PhaseSpaceSystem) -> dict[float, float]:
         """Spectral radius at a few times of the run (at its start, for a static Hamiltonian)."""
         n_times = N_PROBED_TIMES if self.hamiltonian.driven else 1
         times = np.linspace(0.0, self.duration, n_times)
@@ -138,6 +146,8 @@ class Problem:
     def memory(self) -> float:
         """About what a run needs at its largest, in bytes."""
         h = self.hamiltonian
+        if self.method == "matrix":
+            return matrix_memory_needed(self.grid, h.n_orbitals)
         return memory_needed(self.grid, h.n_orbitals, self.options.order, h.separable)
 
     def dilated(self, dilation: float) -> Problem:
@@ -222,8 +232,19 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     baths = build_baths(
         case.relaxation.model_dump(), [table.model_dump() for table in case.reservoirs], setting, len(bands)
     )
+    if baths and equation.method == "matrix":
+        raise CaseError('equation.method = "matrix" knows neither collisions nor reservoirs')
     problem = Problem(
-        grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance, baths
+        grid,
+        hamiltonian,
+        bands,
+        states,
+        options,
+        case.time.end,
+        stepper,
+        case.time.tolerance,
+        baths,
+        equation.method,
     )
     check_memory(problem.memory)
     return problem
@@ -309,10 +330,15 @@ def describe(problem: Problem) -> Sequence[str]:
     force = "" if h.force is None else " with a uniform force"
     bands = ", ".join(map(str, problem.bands))
     off = ", ".join(options.terms.switched_off()) or "nothing"
-    moyal = f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
+    equation = (
+        f"order {options.order}, switched off: {off}, dealias {options.dealias}, "
+        f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
+    )
+    if problem.method == "matrix":
+        equation = f"full matrix, all orders; bands to order {options.order}"
     return [
         f"grid: {points}; position periods in lattice constants: {size}",
         f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
-        f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
+        f"equation: {equation}",
         *problem.baths.describe(),
     ]

@@ -9,10 +9,10 @@ import numpy as np
 
 from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.collisions import LOCAL_FIELDS
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
+from wigner_sim.kinetics.phase_space_system import OwnScalar, PhaseSpaceSystem
 from wigner_sim.observables import OBSERVABLES, BandFlows, BandState
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates, resume_stream, write_static
 from wigner_sim.propagator import Propagator
@@ -32,17 +32,16 @@ class Recorder:
 
     Parameters
     ----------
-    stack : BandStack
-        The bands that are followed.
+    stack : PhaseSpaceSystem
+        What is stepped, with the bands that are followed.
     output : OutputSection
         What is stored, and how often.
     validity : ValidityMeter, optional
         Its numbers go to the scalars.
     """
 
-    def __init__(self, stack: BandStack, output: OutputSection, validity: ValidityMeter | None = None):
-        self._stack = stack
-        self._bands = stack.bands
+    def __init__(self, stack: PhaseSpaceSystem, output: OutputSection, validity: ValidityMeter | None = None):
+        self._system, self._bands = stack, stack.bands
         self._grid = stack.bands[0].grid
         self._output = output
         self._selection = select(output, self._grid)
@@ -68,10 +67,10 @@ class Recorder:
         for name in STREAMS:
             path, variables = (
                 directory.stream_path(name),
-                stream_variables(name, self._selection, self._output.face),
+                stream_variables(name, self._selection, self._output.face, self._system.own_scalars),
             )
             if name == "fields":
-                variables += local_field_variables(self._stack, self._grid)
+                variables += local_field_variables(self._system, self._grid)
             # drifts would be lost in single precision
             how = options | {"precision": "float64"} if name == "scalars" else options
             if name == "scalars" and self._validity is not None:
@@ -106,22 +105,26 @@ class Recorder:
             return False
         states = [
             BandState(flow.at(time).effective, w, flow.at(time))
-            for flow, w in zip(self._flows, propagator.w, strict=True)
+            for flow, w in zip(self._flows, self._system.densities(propagator.w, time), strict=True)
         ]
         if "scalars" in due:
-            self.latest = self._scalars(states, propagator.last_step or propagator.dt)
+            self.latest = self._scalars(states, propagator)
             if self._validity is not None:
                 self.latest |= self._validity.measure(states, time)
             self._streams["scalars"].append(time, self.latest)
         if "fields" in due:
-            local = self._stack.local_fields(propagator.w, time)
+            local = self._system.local_fields(propagator.w, time)
             self._streams["fields"].append(time, self._selection.field_values(states) | local)
         if "phase" in due:
             self._streams["phase"].append(time, band_phase(states, self._output.face))
         return "scalars" in due
 
-    def _scalars(self, states: Sequence[BandState], step: float) -> dict[str, FloatArray]:
+    def _scalars(self, states: Sequence[BandState], propagator: Propagator) -> dict[str, FloatArray]:
         scalars = self._selection.scalar_values(states)
+        own = self._system.measure(propagator.w, propagator.time)
+        wanted = {*scalars, *self._system.own_scalars}
+        scalars |= {name: values for name, values in own.items() if name in wanted}
+        step = propagator.last_step or propagator.dt
         self._initial = self._initial or {**scalars, **drift_scales(states)}
         return {**scalars, **relative_drifts(scalars, self._initial), "time_step": np.asarray(step)}
 
@@ -140,8 +143,10 @@ class Recorder:
             self._validity.restore(state["validity"])
 
 
-def stream_variables(stream: str, selection: Selection, face: Face) -> list[VariableSpec]:
-    """Variables of ``scalars``, ``fields`` or ``phase``."""
+def stream_variables(
+    stream: str, selection: Selection, face: Face, own_scalars: Mapping[str, OwnScalar] | None = None
+) -> list[VariableSpec]:
+    """Variables of ``scalars``, ``fields`` or ``phase``; ``own_scalars`` are those of the system stepped."""
     if stream == "phase":
         return [VariableSpec(face, ("time", "band", *selection.grid.dims), "1", FACE_NAMES[face])]
     specs = selection.scalar_variables() if stream == "scalars" else selection.field_variables()
@@ -149,6 +154,9 @@ def stream_variables(stream: str, selection: Selection, face: Face) -> list[Vari
         for name, of in DRIFTS.items():
             about = f"change of the {OBSERVABLES[of].long_name} since time 0, over the sum of absolute values"
             specs.append(VariableSpec(name, ("time", "band"), "1", about))
+        for name, own in (own_scalars or {}).items():
+            dims = ("time", "band") if own.per_band else ("time",)
+            specs.append(VariableSpec(name, dims, "1", own.long_name, own.equation))
         specs.append(VariableSpec("time_step", ("time",), "1", "last time step taken"))
     return specs
 
@@ -158,7 +166,7 @@ def validity_variables(names: Sequence[str]) -> list[VariableSpec]:
     return [VariableSpec(name, ("time", "band"), "1", *VALIDITY[name]) for name in names]
 
 
-def local_field_variables(stack: BandStack, grid: PhaseSpaceGrid) -> list[VariableSpec]:
+def local_field_variables(stack: PhaseSpaceSystem, grid: PhaseSpaceGrid) -> list[VariableSpec]:
     """Variables of what couplings solve for at every position."""
     dims = ("time", "band", *grid.position_names)
     names = stack.local_field_names
@@ -168,8 +176,18 @@ def local_field_variables(stack: BandStack, grid: PhaseSpaceGrid) -> list[Variab
 def relative_drifts(
     scalars: Mapping[str, FloatArray], initial: Mapping[str, FloatArray]
 ) -> dict[str, FloatArray]:
-    """Changes of the conserved scalars since the start, in units of :func:`drift_scales`."""
-    return {name: (scalars[of] - initial[of]) / initial[f"{of}_scale"] for name, of in DRIFTS.items()}
+    """Changes of the conserved scalars since the start, in units of :func:`drift_scales`.
+
+    Where bands exchange particles the totals are conserved, and every band is given their drift.
+    """
+    drifts = {}
+    for name, of in DRIFTS.items():
+        total, scale = f"total_{of}", initial[f"{of}_scale"]
+        if total in scalars:
+            drifts[name] = np.full(scale.shape, (scalars[total] - initial[total]) / scale.sum())
+        else:
+            drifts[name] = (scalars[of] - initial[of]) / scale
+    return drifts
 
 
 def drift_scales(states: Sequence[BandState]) -> dict[str, FloatArray]:

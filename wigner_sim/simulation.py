@@ -20,7 +20,7 @@ import numpy as np
 from wigner_sim.case import Case
 from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
 from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
-from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
 from wigner_sim.monitors import Monitors
 from wigner_sim.problem import Problem, build_problem, describe, read_case
 from wigner_sim.progress import Progress
@@ -46,7 +46,7 @@ class Prepared:
 
     case: Case
     problem: Problem
-    stack: BandStack
+    stack: PhaseSpaceSystem
     propagator: Propagator
     step_reason: str
     warnings: Sequence[str] = ()
@@ -66,8 +66,9 @@ def prepare(case: Case) -> Prepared:
     warnings = [*check_resolution(problem.grid, stack), *check_gradients(stack)]
     w = problem.initial_density(stack)
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
-    dt, reason = _time_step(case, problem, stack, w)
-    return Prepared(case, problem, stack, _propagator(case, problem, stack, w, dt), reason, warnings)
+    state = stack.assemble(w)
+    dt, reason = _time_step(case, problem, stack, state)
+    return Prepared(case, problem, stack, _propagator(case, problem, stack, state, dt), reason, warnings)
 
 
 def prepare_resumed(case: Case, checkpoint: Mapping[str, Any]) -> Prepared:
@@ -80,14 +81,16 @@ def prepare_resumed(case: Case, checkpoint: Mapping[str, Any]) -> Prepared:
     return Prepared(case, problem, stack, propagator, checkpoint["step_reason"])
 
 
-def _propagator(case: Case, problem: Problem, stack: BandStack, w: np.ndarray, dt: float) -> Propagator:
+def _propagator(
+    case: Case, problem: Problem, stack: PhaseSpaceSystem, w: np.ndarray, dt: float
+) -> Propagator:
     adaptive = None
     if case.time.adaptive:
         adaptive = StepDoubling(problem.stepper, problem.tolerance, problem.duration, dt)
     return Propagator(stack, problem.stepper, w, dt, adaptive)
 
 
-def _time_step(case: Case, problem: Problem, stack: BandStack, w: np.ndarray) -> tuple[float, str]:
+def _time_step(case: Case, problem: Problem, stack: PhaseSpaceSystem, w: np.ndarray) -> tuple[float, str]:
     """The step and the reason for it; one given in the case has to be stable and no longer than the run."""
     if case.time.step == "auto":
         chosen = problem.choose_step(stack, w, problem.tolerance)

@@ -69,12 +69,14 @@ def provenance(run: Run) -> dict[str, str]:
 
 
 def _equation(attrs: Mapping[str, Any]) -> str:
-    """What was solved: ``exact``, or ``order 2 without metric``; empty if the file does not say."""
+    """What was solved: ``exact``, ``matrix``, or ``order 2 without metric``; else empty."""
     if attrs.get("method") == "exact":
         return "exact"
     equation = tomllib.loads(str(attrs.get("case_resolved_toml", ""))).get("equation", {})
     if "order" not in equation:
         return ""
+    if equation.get("method") == "matrix":
+        return "matrix"
     off = [name.replace("_", " ") for name, on in equation.get("terms", {}).items() if not on]
     return f"order {equation['order']}" + (f" without {', '.join(off)}" if off else "")
 

@@ -17,7 +17,7 @@ from wigner_sim.kinetics.equation import KineticEquation, split_equation, unspli
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.models.hamiltonian import Hamiltonian
-from wigner_sim.symbols import FloatArray, SymbolSpace
+from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
 #: Effective bands kept at once: the stage times of one step of any scheme in the table.
 _KEPT_TIMES = 16
@@ -80,6 +80,7 @@ class BandEvolution:
         self._source = self._choose_source()
         self._equations: OrderedDict[float, KineticEquation] = OrderedDict()
         self._effective: tuple[float, EffectiveBand] | None = None
+        self._projector: tuple[float, list[Symbol]] | None = None
 
     def effective(self, t: float = 0.0) -> EffectiveBand:
         """The effective band at time ``t``."""
@@ -87,6 +88,13 @@ class BandEvolution:
         if self._effective is None or self._effective[0] != key:
             self._effective = key, self._source.effective(key)
         return self._effective[1]
+
+    def projector(self, t: float = 0.0) -> list[Symbol]:
+        """Its Moyal projector at time ``t``, by order."""
+        key = t if self.driven else 0.0
+        if self._projector is None or self._projector[0] != key:
+            self._projector = key, self._source.projector(key)
+        return self._projector[1]
 
     def equation(self, t: float = 0.0) -> KineticEquation:
         """The kinetic equation with coefficients at time ``t``."""

@@ -18,6 +18,7 @@ from wigner_sim.kinetics.effective_band import (
     EffectiveBand,
     central_difference,
     driven_effective_band,
+    driven_projector,
     effective_band,
     phase_space_velocity,
 )
@@ -52,6 +53,10 @@ class BandSource(Protocol):
         """The band at time ``t``."""
         ...
 
+    def projector(self, t: float) -> list[Symbol]:
+        """Its Moyal projector at time ``t``, by order."""
+        ...
+
     def coefficients(self, t: float, remainder: bool) -> Coefficients:
         """What the equation needs at time ``t``, with the velocity or what exact flows leave of it."""
         ...
@@ -64,9 +69,19 @@ class _Source:
     band: int
     options: EquationOptions
 
+    def projector(self, t: float) -> list[Symbol]:
+        """The Moyal projector at time ``t``, by order."""
+        options = self.options
+        step = options.difference_step if self.hamiltonian.driven else 0.0
+        drive = Drive(self._symbol, self._force, step)
+        return driven_projector(drive, t, self.band, options.order, options.minimum_gap, options.scramble)[2]
+
     @property
     def _is_static(self) -> bool:
         return not self.hamiltonian.driven
+
+    def _symbol(self, t: float) -> Symbol:
+        return self.space.symbol(periodic_symbol(self.hamiltonian, self.space, t))
 
     def _force(self, t: float) -> FloatArray:
         if self.hamiltonian.force is None:
@@ -144,9 +159,6 @@ class GeneralBand(_Source):
         matrix = self.hamiltonian.matrix(points[:s], points[s:], t)
         return np.concatenate([np.ravel(matrix), self._force(t)])
 
-    def _symbol(self, t: float) -> Symbol:
-        return self.space.symbol(periodic_symbol(self.hamiltonian, self.space, t))
-
     def _switched(self, effective: EffectiveBand) -> EffectiveBand:
         terms = self.options.terms
         if effective.order != 1:
@@ -169,6 +181,10 @@ class ProductBandSource(_Source):
     def effective(self, t: float) -> EffectiveBand:
         """The band at time ``t``."""
         return self._products.on_grid(self.space, self._field(t))
+
+    def projector(self, t: float) -> list[Symbol]:
+        """The Moyal projector at time ``t``, by order."""
+        return self._products.projector_on_grid(self.space, self._field(t))
 
     def coefficients(self, t: float, remainder: bool) -> Coefficients:
         """Short sums of products."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.collisions import LOCAL_FIELDS, ConservingRelaxation
+from wigner_sim.kinetics.phase_space_system import OwnScalar
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.symbols import FloatArray
 
 
 @dataclass(frozen=True)
 class BandStack:
-    """The equations of several bands side by side; satisfies ``steppers.SplitEquation``.
+    """The equations of several bands side by side; satisfies ``PhaseSpaceSystem``.
 
     Parameters
     ----------
@@ -41,6 +42,23 @@ class BandStack:
         return max(band.spectral_radius(t) for band in self.bands) + sum(
             coupling.spectral_radius(t) for coupling in self.couplings
         )
+
+    def assemble(self, densities: FloatArray) -> FloatArray:
+        """The densities themselves."""
+        return densities
+
+    def densities(self, w: FloatArray, t: float) -> FloatArray:
+        """The densities of the bands: the state itself."""
+        return w
+
+    @property
+    def own_scalars(self) -> Mapping[str, OwnScalar]:
+        """None beside those of the bands."""
+        return {}
+
+    def measure(self, w: FloatArray, t: float) -> dict[str, FloatArray]:
+        """Nothing beside the bands."""
+        return {}
 
     @cached_property
     def flows(self) -> Sequence[StackedFlow | Term]:

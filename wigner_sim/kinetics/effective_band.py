@@ -148,11 +148,24 @@ def driven_effective_band(
     force = drive.force_at(t)
     if order == 0:
         return replace(effective_band(drive.matrix_at(t), band, 0, minimum_gap, scramble), force=force)
+    hamiltonian, bands, pi, rates = driven_projector(drive, t, band, order, minimum_gap, scramble)
+    return replace(_assemble(hamiltonian, bands, band, pi, rates), force=force)
+
+
+def driven_projector(
+    drive: Drive, t: float, band: int, order: int, minimum_gap: float = 1e-6, scramble: int | None = None
+) -> tuple[Symbol, LocalBands, list[Symbol], list[Array]]:
+    """H and its local bands at ``t``, the Moyal projector through ``order``, its rates ``D_t pi`` below it.
+
+    Parameters as in :func:`driven_effective_band`.
+    """
     h = drive.difference_step
     reach = 2 * order if h else 0  # differences reach two steps to either side for each order
     symbols = {j: drive.matrix_at(t + j * h) for j in range(-reach, reach + 1)}
     bands = {j: _gapped_bands(symbols[j], band, minimum_gap, scramble) for j in symbols}
     group = range(band, band + 1)
+    if order == 0:
+        return symbols[0], bands[0], moyal_projector(symbols[0], bands[0], group, 0), []
     pi_0 = {j: bands[j].projector(group) for j in symbols}
     inner = {j for j in symbols if abs(j) <= reach - 2} if h else {0}
     rates = {j: [_convective_derivative(drive, t, pi_0, j, symbols[0].space)] for j in inner}
@@ -160,7 +173,7 @@ def driven_effective_band(
         pi_1 = {j: moyal_projector(symbols[j], bands[j], group, 1, rates[j])[1].values for j in inner}
         rates[0].append(_convective_derivative(drive, t, pi_1, 0, symbols[0].space))
     pi = moyal_projector(symbols[0], bands[0], group, order, rates[0])
-    return replace(_assemble(symbols[0], bands[0], band, pi, rates[0]), force=force)
+    return symbols[0], bands[0], pi, rates[0]
 
 
 def _convective_derivative(

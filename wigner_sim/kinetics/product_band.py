@@ -40,6 +40,8 @@ class ProductBand:
         ``Omega*`` by order, a < b; b = 2 d is time.
     metric : array (2 d, 2 d, 1.., *k)
     gap : array (1.., *k)
+    projector : list of SumOfProducts
+        The Moyal projector by order.
     """
 
     letters: SymbolSpace
@@ -49,6 +51,7 @@ class ProductBand:
     curvature: list[dict[tuple[int, int], SumOfProducts]]
     metric: FloatArray
     gap: FloatArray
+    projector: list[SumOfProducts]
 
     @cached_property
     def velocity(self) -> list[SumOfProducts]:
@@ -127,6 +130,10 @@ class ProductBand:
             force=field.force,
         )
 
+    def projector_on_grid(self, space: SymbolSpace, field: ExternalField) -> list[Symbol]:
+        """The Moyal projector at one time, each order constant along axes it does not depend on."""
+        return [space.symbol(self._evaluate(p, space, field) + 0j) for p in self.projector]
+
     def bare_energy(self, space: SymbolSpace, field: ExternalField) -> FloatArray:
         """``E(k) + U(x)`` on the grid."""
         return np.broadcast_to(self._evaluate(self.energy[0], space, field), space.grid.shape)
@@ -153,14 +160,14 @@ class ProductBand:
         return [*range(grid.n_position_axes), *range(d, 2 * d)]
 
     @staticmethod
-    def _coefficients(values: FloatArray, grid: PhaseSpaceGrid) -> FloatArray:
+    def _coefficients(values: Array, grid: PhaseSpaceGrid) -> Array:
         """From (.., 1 * d, *k) to (.., 1 * s, *k)."""
         d = grid.n_momentum_axes
         lead = values.shape[: values.ndim - 2 * d]
         return values.reshape(*lead, *(1,) * grid.n_position_axes, *values.shape[-d:])
 
-    def _evaluate(self, values: SumOfProducts, space: SymbolSpace, field: ExternalField) -> FloatArray:
-        total = np.zeros((1,) * space.grid.n_axes)
+    def _evaluate(self, values: SumOfProducts, space: SymbolSpace, field: ExternalField) -> Array:
+        total: Array = np.zeros((1,) * space.grid.n_axes)
         for monomial, coefficient in values.terms.items():
             total = total + field.monomial(space, monomial) * self._coefficients(coefficient, space.grid)
         return total
@@ -197,11 +204,7 @@ def product_band(
     bands, group = ProductBands.of_bloch(hamiltonian.values.terms[()], scramble), range(band, band + 1)
     momenta = PhaseSpaceGrid((), grid.n_k, ())
     check_gap(momenta, bands.energies.reshape(-1, *grid.n_k), group, minimum_gap)
-    rates: list[Any] = []
-    for m in range(order):
-        lower = moyal_projector(hamiltonian, bands, group, m, rates)
-        rates.append(lower[m].derivative(n_axes))
-    pi = moyal_projector(hamiltonian, bands, group, order, rates)
+    pi, rates = _projector(hamiltonian, bands, group, order)
     metric = np.zeros((n_axes, n_axes, *(1,) * d, *(1,) * d))
     if order == 2:
         metric = np.zeros((n_axes, n_axes, *(1,) * d, *grid.n_k))
@@ -220,7 +223,19 @@ def product_band(
         curvature=_curvature(pi, rates),
         metric=metric,
         gap=gap_to_other_bands(bands.energies, group),
+        projector=[p.values for p in pi],
     )
+
+
+def _projector(
+    hamiltonian: Symbol, bands: ProductBands, group: range, order: int
+) -> tuple[list[Symbol], list[Any]]:
+    """The Moyal projector through ``order`` and its time derivatives below it."""
+    rates: list[Any] = []
+    for m in range(order):
+        lower = moyal_projector(hamiltonian, bands, group, m, rates)
+        rates.append(lower[m].derivative(hamiltonian.space.grid.n_axes))
+    return moyal_projector(hamiltonian, bands, group, order, rates), rates
 
 
 def _curvature(pi: Sequence[Symbol], rates: Sequence[Any]) -> list[dict[tuple[int, int], SumOfProducts]]:

@@ -209,7 +209,7 @@ def _converged_interval(
     coarse = _magnus_interval(operator, orbitals, start, stop, n_coarse)
     while n_steps < _MOST_STEPS:
         fine = _magnus_interval(operator, orbitals, start, stop, n_steps)
-        error = float(np.abs(fine - coarse).max()) / ((n_steps / n_coarse) ** 4 - 1)  # Richardson
+        error = float(np.abs(fine - coarse).max(initial=0.0)) / ((n_steps / n_coarse) ** 4 - 1)  # Richardson
         needed = n_steps * (max(error, 1e-300) / tolerance) ** 0.25
         if error < tolerance:
             return fine, max(1, int(np.ceil(0.55 * needed)), n_coarse // 2)

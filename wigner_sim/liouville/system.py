@@ -249,6 +249,10 @@ class ExactSystem:
         """One axis of fibres."""
         return matrices.reshape(-1, *matrices.shape[-2:])
 
+    def dense(self, state: Sequence[SubspaceState]) -> ComplexArray:
+        """A state as matrices, (*p, states, states)."""
+        return self._stacked(state)
+
     def _stacked(self, fibres: Sequence[ComplexArray | SubspaceState]) -> ComplexArray:
         """One array from the matrices of all fibres."""
         matrices = [rho.dense() if isinstance(rho, SubspaceState) else rho for rho in fibres]

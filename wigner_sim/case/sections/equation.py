@@ -21,9 +21,17 @@ class TermsSection(Section):
 
 
 class EquationSection(Section):
-    """The kinetic equation that is stepped."""
+    """The equation that is stepped."""
 
-    order: Order = key(2, "Order in gradients.", "0, 1 or 2")
+    method: Literal["kinetic", "matrix"] = key(
+        "kinetic",
+        "The kinetic equation of each band, or the full matrix Wigner equation of all bands together (no "
+        "expansion; H0(k, t) + M(x, t) without magnetic field), whose state is shown band by band.",
+        '"kinetic" or "matrix"',
+    )
+    order: Order = key(
+        2, "Order in gradients; of the matrix equation, that of the projection on bands.", "0, 1 or 2"
+    )
     terms: TermsSection = Field(default_factory=TermsSection, description="Switches of single terms.")
     dealias: Literal["none", "two_thirds", "smooth"] = key(
         "none", "Filter against aliasing of products.", '"none", "two_thirds" or "smooth"'
