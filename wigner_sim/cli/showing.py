@@ -1,0 +1,73 @@
+"""Verbs that draw: ``movie``, ``plot``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wigner_sim.cli.arguments import Verb, add_run, words
+
+
+def _movie(options: argparse.Namespace) -> None:
+    from wigner_sim.movies import make_movie
+    from wigner_sim.runs import open_run
+
+    run = open_run(options.run)
+    output = options.output or run.path / "movie"
+    other = open_run(options.diff) if options.diff else None
+    movie = make_movie(run, output, other=other, band=options.band, fps=options.fps, formats=options.formats)
+    for note in movie.notes:
+        print(note, file=sys.stderr)
+    for file in movie.files:
+        print(file)
+
+
+def _movie_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    about = "without suffix; default: movie in the run directory"
+    parser.add_argument("--output", metavar="PATH", help=about)
+    parser.add_argument("--diff", metavar="OTHER", help="show the difference to another run")
+    parser.add_argument("--band", type=int, help="band index; default: the first one stored")
+    parser.add_argument("--fps", type=float, default=20, help="frames per second")
+    parser.add_argument("--formats", type=words, default=["gif", "mp4"], metavar="gif,mp4")
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from wigner_sim import plotting
+    from wigner_sim.runs import open_run
+
+    run = open_run(options.run)
+    output = Path(options.output or run.path / f"{'geometry' if options.geometry else 'figure'}.png")
+    if options.geometry:
+        figure = plotting.plot_geometry(run, band=options.band)
+    elif options.diff:
+        figure = plotting.plot_difference(run, open_run(options.diff), band=options.band)
+    elif options.exact:
+        figure = plotting.plot_comparison(run, open_run(options.exact), options.time, band=options.band)
+    else:
+        figure = plotting.plot_run(run, time=options.time, band=options.band)
+    print(plotting.save_figure(figure, output))
+
+
+def _plot_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    about = "png, pdf or svg; default: figure.png in the run directory"
+    parser.add_argument("--output", metavar="FILE", help=about)
+    parser.add_argument("--band", type=int, help="band index; default: the first one stored")
+    parser.add_argument("--time", type=float, help="only this time")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--diff", metavar="OTHER", help="difference to another run")
+    what.add_argument("--exact", metavar="RUN", help="beside an exact run, with the difference")
+    what.add_argument("--geometry", action="store_true", help="the band geometry instead of the state")
+
+
+VERBS = (
+    Verb(
+        "movie",
+        "make a movie of a finished or running run (gif, and mp4 with imageio-ffmpeg)",
+        _movie,
+        _movie_arguments,
+    ),
+    Verb("plot", "make a figure of a run", _plot, _plot_arguments),
+)
