@@ -30,9 +30,10 @@ RANKS = {
         "monitors",
         "recorder",
         "feasibility",
+        "si_units",
     },
     6: {"problem", "gauge", "simulation", "exact_runs", "convergence", "studies", "validation", "reports"},
-    7: {"cli", "figures", "plotting", "movies"},
+    7: {"cli", "figures", "plotting", "movies", "viewer", "accessor"},
     8: {"__init__", "__main__"},
 }
 RANK_OF = {name: rank for rank, names in RANKS.items() for name in names}
