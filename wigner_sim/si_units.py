@@ -54,7 +54,9 @@ def to_si(dataset: xr.Dataset) -> xr.Dataset:
         return dataset
     has_factors = any("units_si_factor" in variable.attrs for variable in dataset.variables.values())
     if not has_factors and not {key for key, _ in BASIS.values()} & set(dataset.attrs):
-        raise CaseError("this output is in lattice units only: the case gave no physical units to convert with")
+        raise CaseError(
+            "this output is in lattice units only: the case gave no physical units to convert with"
+        )
     converted = {
         str(name): _converted(variable, dataset.attrs) for name, variable in dataset.variables.items()
     }
@@ -69,7 +71,9 @@ def powers(dimension: str) -> dict[str, float]:
     Factors are separated by blanks or ``*``; one behind ``/`` counts as divided by; ``1`` is a pure number.
     """
     found: dict[str, float] = {}
-    for divided, name, exponent in re.findall(r"(/?)\s*([A-Za-z]+)(?:(?:\^|\*\*)\(?([-+.\d]+)\)?)?", dimension):
+    for divided, name, exponent in re.findall(
+        r"(/?)\s*([A-Za-z]+)(?:(?:\^|\*\*)\(?([-+.\d]+)\)?)?", dimension
+    ):
         if name not in BASIS:
             raise CaseError(f"unknown dimension '{name}' in '{dimension}': expected {', '.join(BASIS)}")
         found[name] = found.get(name, 0.0) + float(exponent or 1) * (-1 if divided else 1)
@@ -85,14 +89,18 @@ def si_factor(attributes: Mapping[str, Any], of: Mapping[str, Any]) -> float:
     for name, power in powers(str(attributes.get("units_dimension", "1"))).items():
         key = BASIS[name][0]
         if key not in sizes:
-            raise CaseError(f"a variable with dimension '{name}' needs the global attribute '{key}', which is not there")
+            raise CaseError(
+                f"a variable with dimension '{name}' needs the global attribute '{key}', which is not there"
+            )
         factor *= float(sizes[key]) ** power
     return factor
 
 
 def si_text(dimension: str) -> str:
     """SI unit of a dimension as UDUNITS text: ``"energy length^-1"`` gives ``"J m-1"``."""
-    parts = [BASIS[name][1] + (f"{power:g}" if power != 1 else "") for name, power in powers(dimension).items()]
+    parts = [
+        BASIS[name][1] + (f"{power:g}" if power != 1 else "") for name, power in powers(dimension).items()
+    ]
     return " ".join(parts) or "1"
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from wigner_sim.cli.arguments import Verb, add_run, words
 
+QUANTITY = 'main picture: any stored variable, e.g. density, "f(kx, ky; x=3)" (axes shown; axes cut)'
+
 
 def _movie(options: argparse.Namespace) -> None:
     from wigner_sim.movies import make_movie
@@ -16,7 +18,17 @@ def _movie(options: argparse.Namespace) -> None:
     run = open_run(options.run)
     output = options.output or run.path / "movie"
     other = open_run(options.diff) if options.diff else None
-    movie = make_movie(run, output, other=other, band=options.band, fps=options.fps, formats=options.formats)
+    movie = make_movie(
+        run,
+        output,
+        other=other,
+        quantity=options.quantity,
+        panels=options.panels,
+        band=options.band,
+        fps=options.fps,
+        max_frames=options.max_frames,
+        formats=options.formats,
+    )
     for note in movie.notes:
         print(note, file=sys.stderr)
     for file in movie.files:
@@ -31,6 +43,10 @@ def _movie_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--band", type=int, help="band index; default: the first one stored")
     parser.add_argument("--fps", type=float, default=20, help="frames per second")
     parser.add_argument("--formats", type=words, default=["gif", "mp4"], metavar="gif,mp4")
+    parser.add_argument("--max-frames", type=int, default=300, help="of more times, evenly spaced ones")
+    parser.add_argument("--quantity", metavar="NAME", help=QUANTITY)
+    about = 'quantities to show instead of the usual four panels, and "drift"; put this after RUN'
+    parser.add_argument("--panels", nargs="+", default=[], metavar="NAME", help=about)
 
 
 def _plot(options: argparse.Namespace) -> None:
@@ -41,13 +57,16 @@ def _plot(options: argparse.Namespace) -> None:
     output = Path(options.output or run.path / f"{'geometry' if options.geometry else 'figure'}.png")
     if options.geometry:
         figure = plotting.plot_geometry(run, band=options.band)
+    elif options.quantity or options.size == "column":
+        upright, quantity = options.size == "column", options.quantity
+        figure = plotting.plot_quantity(run, quantity, options.time, band=options.band, upright=upright)
     elif options.diff:
         figure = plotting.plot_difference(run, open_run(options.diff), band=options.band)
     elif options.exact:
         figure = plotting.plot_comparison(run, open_run(options.exact), options.time, band=options.band)
     else:
         figure = plotting.plot_run(run, time=options.time, band=options.band)
-    print(plotting.save_figure(figure, output))
+    print(plotting.save_figure(plotting.resize(figure, options.size), output))
 
 
 def _plot_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,10 +75,13 @@ def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FILE", help=about)
     parser.add_argument("--band", type=int, help="band index; default: the first one stored")
     parser.add_argument("--time", type=float, help="only this time")
+    about = "for print: a column of 86 mm (main picture only) or a page of 178 mm, with letters of 8 points"
+    parser.add_argument("--size", choices=["screen", "column", "page"], default="screen", help=about)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--diff", metavar="OTHER", help="difference to another run")
     what.add_argument("--exact", metavar="RUN", help="beside an exact run, with the difference")
     what.add_argument("--geometry", action="store_true", help="the band geometry instead of the state")
+    what.add_argument("--quantity", metavar="NAME", help=QUANTITY)
 
 
 VERBS = (

@@ -207,6 +207,25 @@ class LinePanel:
         self.lines[curve].set_data(*((values, self.points) if self.upright else (self.points, values)))
 
 
+class TimePanel:
+    """A number against time, with a line at the time of the frame."""
+
+    def __init__(self, axes: Axes, series: FrameSeries, times: FloatArray):
+        self.axes, self.series = axes, series
+        axes.plot(times, [series.at(time) for time in times], color=COLOURS[0])
+        axes.set(xlabel=axis_label("time", series.array), ylabel=series.label)
+        show_times(axes, times)
+        axes.grid(alpha=0.25)
+        self.marker = axes.axvline(times[0], color="0.35", linewidth=1.5)
+
+    def show(self, time: float) -> None:
+        """Move the line to ``time``."""
+        self.marker.set_xdata([time, time])
+
+
+Panel = ImagePanel | LinePanel | TimePanel
+
+
 def panel(
     axes: Axes, series: FrameSeries, extrema: tuple[float, float], **options: Any
 ) -> ImagePanel | LinePanel:
