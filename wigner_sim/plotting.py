@@ -14,7 +14,8 @@ from wigner_sim.figures.of_runs import (
     plot_run,
 )
 from wigner_sim.figures.of_validation import plot_validation
-from wigner_sim.figures.saving import figure_suffix, resize, save_figure
+from wigner_sim.figures.panels import printed
+from wigner_sim.figures.saving import figure_suffix, save_figure
 
 __all__ = [
     "figure_suffix",
@@ -26,6 +27,6 @@ __all__ = [
     "plot_quantity",
     "plot_run",
     "plot_validation",
-    "resize",
+    "printed",
     "save_figure",
 ]

@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wigner_sim.cli.arguments import Verb, add_run, words
+
+if TYPE_CHECKING:
+    from wigner_sim.figures.panels import RunFigure
+    from wigner_sim.runs import Run
 
 QUANTITY = 'main picture: any stored variable, e.g. density, "f(kx, ky; x=3)" (axes shown; axes cut)'
 
@@ -55,18 +60,27 @@ def _plot(options: argparse.Namespace) -> None:
 
     run = open_run(options.run)
     output = Path(options.output or run.path / f"{'geometry' if options.geometry else 'figure'}.png")
+    with plotting.printed(options.size):
+        print(plotting.save_figure(_figure(options, run), output))
+
+
+def _figure(options: argparse.Namespace, run: Run) -> RunFigure:
+    """Figure that the options ask for."""
+    from wigner_sim import plotting
+    from wigner_sim.runs import open_run
+
+    band, time = options.band, options.time
     if options.geometry:
-        figure = plotting.plot_geometry(run, band=options.band)
-    elif options.quantity or options.size == "column":
-        upright, quantity = options.size == "column", options.quantity
-        figure = plotting.plot_quantity(run, quantity, options.time, band=options.band, upright=upright)
-    elif options.diff:
-        figure = plotting.plot_difference(run, open_run(options.diff), band=options.band)
-    elif options.exact:
-        figure = plotting.plot_comparison(run, open_run(options.exact), options.time, band=options.band)
-    else:
-        figure = plotting.plot_run(run, time=options.time, band=options.band)
-    print(plotting.save_figure(plotting.resize(figure, options.size), output))
+        return plotting.plot_geometry(run, band=band)
+    if options.diff:
+        return plotting.plot_difference(run, open_run(options.diff), band=band)
+    if options.exact:
+        return plotting.plot_comparison(run, open_run(options.exact), time, band=band)
+    if options.quantity or options.size == "column":
+        return plotting.plot_quantity(
+            run, options.quantity, time, band=band, upright=options.size == "column"
+        )
+    return plotting.plot_run(run, time=time, band=band)
 
 
 def _plot_arguments(parser: argparse.ArgumentParser) -> None:

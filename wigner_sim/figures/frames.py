@@ -154,6 +154,12 @@ def band_subscript(array: xr.DataArray) -> str:
     return f"_{{{value}}}" if isinstance(value, int) else rf"_{{\mathrm{{{value}}}}}"
 
 
+def with_subscript(text: str, subscript: str) -> str:
+    """Add a band's subscript to a symbol that may have one of its own: ``j_x``, ``_{0}`` -> ``j_{x,0}``."""
+    head, _, own = text.partition("_")
+    return f"{head}_{{{own},{subscript[2:-1]}}}" if own and subscript else text + subscript
+
+
 def time_format(times: Iterable[float]) -> str:
     """Format with as many decimals as it takes to tell the times apart (a constant width in a movie)."""
     points = np.asarray(list(times), dtype=float)
@@ -231,7 +237,7 @@ def frame_series(
     ``at`` cuts axes at the nearest grid points; others that are not in ``dims`` are averaged over.
     """
     chosen = select_band(array, band)
-    text = name + band_subscript(chosen)
+    text = with_subscript(name, band_subscript(chosen))
     cuts = []
     for dim, value in (at or {}).items():
         chosen = chosen.isel({dim: _nearest(chosen[dim], value)})

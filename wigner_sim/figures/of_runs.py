@@ -224,7 +224,10 @@ def _images(
         if len(times) > 1 or "time" in series.array.coords:
             axes.set_title(f"$t = {time:.4g}$", loc="left")
         axes.label_outer()
-    figure.colorbar(shown.image, ax=list(grid), label=series.label, extend=scale.extend, pad=0.02)
+    aspect = 20 * (len(times) if upright else 1)
+    figure.colorbar(
+        shown.image, ax=list(grid), label=series.label, extend=scale.extend, pad=0.02, aspect=aspect
+    )
 
 
 def plot_dataset(

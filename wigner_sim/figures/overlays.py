@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib import patheffects
@@ -17,7 +18,6 @@ from wigner_sim.figures.quantities import quantity_series
 
 #: At most so many arrows along an axis.
 ARROWS = 14
-_OUTLINE = [patheffects.withStroke(linewidth=2.6, foreground="white")]
 
 
 class Trajectories:
@@ -41,10 +41,12 @@ class Trajectories:
         #: Points (packet, axis, time) inside one period, and where a path jumps to the other side.
         self.points = np.stack([points for points, _ in wrapped], axis=1)
         self.jumps = np.any([jumps for _, jumps in wrapped], axis=0)
-        style: Any = {"color": "black", "path_effects": _OUTLINE}
-        self.paths = [axes.plot([], [], linewidth=1.3, **style)[0] for _ in self.points]
+        width = 0.7 * mpl.rcParams["lines.linewidth"]
+        outline = [patheffects.withStroke(linewidth=2 * width, foreground="white")]
+        style: Any = {"color": "black", "linewidth": width, "path_effects": outline}
+        self.paths = [axes.plot([], [], **style)[0] for _ in self.points]
         self.ends = axes.plot(
-            [], [], "o", markersize=6, markeredgecolor="black", markerfacecolor="white", linestyle="none"
+            [], [], "o", markeredgecolor="black", markerfacecolor="white", linestyle="none"
         )[0]
 
     def show(self, time: float) -> None:
@@ -77,12 +79,12 @@ class Arrows:
         x, y = np.meshgrid(*coarse, indexing="ij")
         self.arrows = panel.axes.quiver(
             x, y, 0 * x, 0 * y, angles="xy", scale_units="xy", scale=(largest or 1.0) / (1.2 * spacing),
-            pivot="middle", color="white", edgecolor="black", linewidth=0.5, width=0.006, headwidth=4,
+            pivot="middle", color="white", edgecolor="black", linewidth=0.3, width=0.007, headwidth=4,
         )  # fmt: skip
         name = components[0].label.split("_", maxsplit=1)[0].strip("$")
         units = components[0].label.partition(" (")[2]
         text = rf"$|{name}|$ = {largest:.2g}" + (f" ({units}" if units else "")
-        panel.axes.quiverkey(self.arrows, 0.74, 1.035, largest or 1.0, text, labelpos="E", color="black")
+        panel.axes.quiverkey(self.arrows, 0.74, 1.05, largest or 1.0, text, labelpos="E", color="black")
 
     def _at(self, time: float) -> FloatArray:
         every = tuple(slice(None, None, stride) for stride in self.strides)

@@ -6,18 +6,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import matplotlib as mpl
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
 from wigner_sim import __version__
 from wigner_sim.errors import CaseError
-from wigner_sim.figures.panels import STYLE, RunFigure
+from wigner_sim.figures.panels import RunFigure
 
 SUFFIXES = (".png", ".pdf", ".svg")
-
-#: Widths (inches) of printed figures, and the size of their letters (points).
-PRINTED = {"column": (3.375, 8.0), "page": (7.0, 8.0)}
 
 
 def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False, dpi: float = 150) -> Path:
@@ -48,40 +42,9 @@ def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False,
     suffix = figure_suffix(target)
     target = free_path(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):  # ticks and fonts come into being only now
+    with mpl.rc_context(figure.style):  # ticks and fonts come into being only now
         figure.savefig(target, dpi=dpi, metadata=_file_metadata(suffix, figure.provenance))
     return target
-
-
-def resize(figure: RunFigure, size: str) -> RunFigure:
-    """Fit a figure to a printed ``"column"`` (86 mm) or ``"page"`` (178 mm); ``"screen"`` leaves it as it is.
-
-    Height follows width; letters become 8 points and lines thinner, whatever they were.
-
-    Raises
-    ------
-    CaseError
-        For another size.
-    """
-    if size == "screen":
-        return figure
-    if size not in PRINTED:
-        raise CaseError(f"unknown figure size '{size}': expected screen, {' or '.join(PRINTED)}")
-    width, points = PRINTED[size]
-    ratio = points / STYLE["font.size"]
-    height = figure.get_figheight() * width / figure.get_figwidth()
-    figure.set_size_inches(width, height)
-    for text in figure.findobj(Text):
-        text.set_fontsize(text.get_fontsize() * ratio)
-    for line in figure.findobj(Line2D):
-        line.set_linewidth(line.get_linewidth() * ratio)
-        line.set_markersize(line.get_markersize() * ratio)
-    for axes in figure.axes:
-        axes.tick_params(labelsize=points, length=2.5, width=0.6)
-        for spine in axes.spines.values():
-            spine.set_linewidth(0.6)
-    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.03))
-    return figure
 
 
 def figure_suffix(path: str | Path) -> str:
