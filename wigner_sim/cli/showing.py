@@ -1,4 +1,4 @@
-"""Verbs that draw: ``movie``, ``plot``."""
+"""Verbs that draw: ``movie``, ``plot``, ``view``."""
 
 from __future__ import annotations
 
@@ -98,6 +98,32 @@ def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--quantity", metavar="NAME", help=QUANTITY)
 
 
+def _view(options: argparse.Namespace) -> None:
+    from wigner_sim.runs import open_run
+    from wigner_sim.viewer import make_viewer
+
+    run = open_run(options.run)
+    output = options.output or run.path / "view.html"
+    limits = {"band": options.band, "megabytes": options.megabytes}
+    page = make_viewer(run, output, quantities=options.quantities, **limits)
+    print(page)
+    if options.open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _view_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--output", metavar="FILE", help="default: view.html in the run directory")
+    about = 'what to include: variables, or parts such as "f(x, kx; y=3)"; put this after RUN; default: all'
+    parser.add_argument("--quantities", nargs="+", default=[], metavar="NAME", help=about)
+    parser.add_argument("--band", type=int, help="band of the parts; default: the first one stored")
+    about = "of more data, evenly spaced times are kept (default: 20)"
+    parser.add_argument("--megabytes", type=float, default=20.0, help=about)
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+
+
 VERBS = (
     Verb(
         "movie",
@@ -106,4 +132,7 @@ VERBS = (
         _movie_arguments,
     ),
     Verb("plot", "make a figure of a run", _plot, _plot_arguments),
+    Verb(
+        "view", "write an interactive page of a run, one file, to move time and cuts", _view, _view_arguments
+    ),
 )

@@ -90,7 +90,7 @@ def quantity_series(run: Run, text: str, band: int | str | None) -> FrameSeries:
         If nothing of that name is stored, or it has no such axis.
     """
     wanted = parse_quantity(text)
-    array = _variable(run, wanted.name)
+    array = variable_of(run, wanted.name)
     axes = [str(dim) for dim in array.dims if dim not in ("time", "band")]
     for dim in (*wanted.dims, *wanted.at):
         if dim not in axes:
@@ -107,7 +107,7 @@ def main_series(run: Run, quantity: str | None, band: int | str | None) -> Frame
     return image_series(run, band) if quantity is None else quantity_series(run, quantity, band)
 
 
-def _variable(run: Run, name: str) -> xr.DataArray:
+def variable_of(run: Run, name: str) -> xr.DataArray:
     """Return the variable of that name from whichever stream has it."""
     streams = list(stored_streams(run))
     names = FACES if name == "state" else (name,)
