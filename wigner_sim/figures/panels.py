@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
+from io import BytesIO
 from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
@@ -92,6 +93,12 @@ class RunFigure(Figure):
 
     provenance: dict[str, str]
     style: Any
+
+    def _repr_png_(self) -> bytes:
+        """Show the figure in a notebook."""
+        with BytesIO() as buffer, mpl.rc_context(self.style):
+            self.savefig(buffer, format="png", dpi=80)
+            return buffer.getvalue()
 
 
 def new_figure(provenance: dict[str, str], width: float, height: float, **options: Any) -> RunFigure:
