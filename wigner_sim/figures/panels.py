@@ -97,7 +97,7 @@ class RunFigure(Figure):
     def _repr_png_(self) -> bytes:
         """Show the figure in a notebook."""
         with BytesIO() as buffer, mpl.rc_context(self.style):
-            self.savefig(buffer, format="png", dpi=80)
+            self.savefig(buffer, format="png", dpi=80 if self.get_figwidth() > 7 else 130)
             return buffer.getvalue()
 
 
