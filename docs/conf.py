@@ -16,7 +16,7 @@ project_copyright = author
 release = version = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # brings myst_parser along
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -30,6 +30,11 @@ html_title = f"wigner_sim {version}"
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+nb_execution_mode = "force"  # the notebooks are stored without output
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 
 autosummary_generate = True
 autodoc_member_order = "bysource"

@@ -32,6 +32,7 @@ RANKS = {
         "feasibility",
         "selection",
         "validity",
+        "si_units",
     },
     6: {
         "problem",
@@ -44,7 +45,7 @@ RANKS = {
         "validation",
         "reports",
     },
-    7: {"cli", "figures", "plotting", "movies"},
+    7: {"cli", "figures", "plotting", "movies", "viewer", "accessor"},
     8: {"__init__", "__main__"},
 }
 RANK_OF = {name: rank for rank, names in RANKS.items() for name in names}

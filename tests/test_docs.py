@@ -22,7 +22,12 @@ from shipped import CASES, ROOT, tiny_copy
 from wigner_sim import cli
 from wigner_sim.case import case_keys
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "quickstart.md", *(case / "README.md" for case in CASES)]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "docs" / "quickstart.md",
+    ROOT / "docs" / "figures.md",
+    *(case / "README.md" for case in CASES),
+]
 ALL_TEXT = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
@@ -91,7 +96,7 @@ def test_commands_run(page, tiny):
             assert (tiny / name).is_file(), words
 
 
-@pytest.mark.parametrize("page", PAGES[:2], ids=page_id)
+@pytest.mark.parametrize("page", PAGES[:3], ids=page_id)
 def test_python_runs(page, tiny, capsys):
     scripts = blocks(page, "python")
     assert scripts

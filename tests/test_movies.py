@@ -120,7 +120,7 @@ def test_limits_are_global_and_stay(tmp_path):
         np.testing.assert_allclose(
             momentum.lines[0].get_xdata()[:-1], run.fields["momentum_distribution"].isel(band=0, time=index)
         )
-        assert picture.marker.get_xdata()[0] == time
+        assert picture.markers[0].get_xdata()[0] == time
     assert len(seen) == 1
     np.testing.assert_allclose(seen.pop()[0], (-largest, largest))
 

@@ -21,6 +21,7 @@ _HOME = {
     "compare": "wigner_sim.convergence",
     "converge": "wigner_sim.convergence",
     "make_movie": "wigner_sim.movies",
+    "make_viewer": "wigner_sim.viewer",
     "plot_run": "wigner_sim.plotting",
     "open_run": "wigner_sim.runs",
 }

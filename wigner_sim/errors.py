@@ -44,3 +44,21 @@ class InterruptedRunError(WignerSimError):
     """A run was interrupted and left a checkpoint to resume from."""
 
     exit_code = 130
+
+
+class WallTimeError(InterruptedRunError):
+    """A run reached its limit of real time (``limits.wall_time``) and left a checkpoint to resume from."""
+
+    exit_code = 4
+
+
+#: What each exit code of the command line means.
+EXIT_CODES = {
+    0: "done",
+    1: "file system or other failure",
+    2: "bad case or argument",
+    3: "stopped by a guard",
+    4: "wall-time limit reached, checkpoint left",
+    5: "some members of a sweep failed",
+    130: "interrupted (Ctrl-C or SIGTERM)",
+}

@@ -10,19 +10,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from wigner_sim.errors import CaseError
 from wigner_sim.figures import frames
 from wigner_sim.figures.encoders import Encoder, GifEncoder, Mp4Encoder, Pixels
 from wigner_sim.figures.frames import FloatArray, FrameSeries, Run
+from wigner_sim.figures.movie_panels import (
+    chosen_series,
+    layout,
+    times_of,
+    usual_layout,
+    usual_series,
+)
 from wigner_sim.figures.of_runs import plot_drifts, plot_largest_difference
-from wigner_sim.figures.panels import COLOURS, STYLE, ImagePanel, new_figure, panel
+from wigner_sim.figures.overlays import overlays_of
+from wigner_sim.figures.panels import COLOURS, STYLE, ImagePanel, Panel, TimePanel, new_figure, panel
+from wigner_sim.figures.quantities import DatasetRun
 from wigner_sim.figures.saving import free_path, provenance_text
 
 FORMATS = ("gif", "mp4")
@@ -57,6 +71,8 @@ def make_movie(
     path: str | Path,
     *,
     other: Run | None = None,
+    quantity: str | None = None,
+    panels: Sequence[str] = (),
     band: int | str | None = None,
     fps: float = 20,
     max_frames: int = 300,
@@ -74,6 +90,12 @@ def make_movie(
         exists and ``overwrite`` is False, the next free name (``movie-1.gif``, ...) is used.
     other : Run, optional
         Show ``run`` minus ``other`` (same grid, at the output times they share).
+    quantity : str, optional
+        Main picture: any stored variable, such as ``"energy_density"`` or ``"f(kx, ky; x=3)"`` (shown axes,
+        and where others are cut; what is not mentioned is averaged over).
+    panels : sequence of str, optional
+        Show these quantities instead of the usual four panels; ``"drift"`` stands for the drifts of what
+        is conserved, ``"current"`` for the density with arrows, ``"state"`` for the stored f, w or c.
     band : optional
         Value of the band coordinate; the first band if left out.
     fps : float
@@ -97,7 +119,7 @@ def make_movie(
     base = Path(path)
     base = base.with_suffix("") if base.suffix.lower().lstrip(".") in FORMATS else base
     base.parent.mkdir(parents=True, exist_ok=True)
-    picture = MoviePicture(run, other, band, max_frames)
+    picture = MoviePicture(run, other, band, max_frames, quantity, panels)
     files = MovieFiles(base, picture, fps, formats, overwrite=overwrite)
     try:
         for time in picture.times:
@@ -105,9 +127,31 @@ def make_movie(
         files.close()
     finally:
         files.discard_drafts()
-    directory = _keep_frames(picture, base) if files.failed else None
-    notes = [*files.notes, *([f"the frames are kept in {directory}"] if directory else [])]
+    directory, notes = None, list(files.notes)
+    if files.failed:
+        directory = _keep_frames(picture, base)
+        command = f"ffmpeg -framerate {fps:g} -i {directory}/frame_%05d.png -pix_fmt yuv420p {base}.mp4"
+        notes.append(f"the frames are kept in {directory}; to join them: {command}")
     return Movie(tuple(files.written), len(picture.times), tuple(notes), directory)
+
+
+def animate_dataset(
+    dataset: xr.Dataset, path: str | Path, quantity: str | None = None, **options: Any
+) -> Movie:
+    """Write a movie of one quantity of a Dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A stream of a run, or a part of one, with ``time``.
+    path : path
+    quantity : str, optional
+        As in :func:`make_movie`; the state, the density or the first variable if left out.
+    **options
+        Further options of :func:`make_movie`.
+    """
+    source = DatasetRun(dataset)
+    return make_movie(source, path, panels=[quantity or source.usual_quantity()], **options)
 
 
 class MoviePicture:
@@ -115,7 +159,7 @@ class MoviePicture:
 
     Parameters
     ----------
-    run, other, band, max_frames
+    run, other, band, max_frames, quantity, panels
         As in :func:`make_movie`.
 
     Attributes
@@ -123,39 +167,55 @@ class MoviePicture:
     times : array
         Times of the frames.
     panels : list
-        Main image, density, momentum distribution.
+        Main image, density, momentum distribution; or those asked for.
     """
 
     @mpl.rc_context(STYLE)
-    def __init__(self, run: Run, other: Run | None, band: int | str | None, max_frames: int):
-        main, density, momentum = series = _series(run, other, band)
-        available = (
-            main.times if other is None else frames.common_times(main, frames.image_series(other, band))
-        )
-        self.times = _thinned(available, max_frames)
+    def __init__(
+        self,
+        run: Run,
+        other: Run | None,
+        band: int | str | None,
+        max_frames: int,
+        quantity: str | None = None,
+        panels: Sequence[str] = (),
+    ):
         self.about = frames.provenance(run) if other is None else frames.joint_provenance(run, other)
         self.figure = new_figure(self.about, WIDTH, HEIGHT, dpi=DPI)
         self.canvas = FigureCanvasAgg(self.figure)
-        grid = self.figure.add_gridspec(2, 2, width_ratios=[2.1, 1], height_ratios=[1.9, 1])
-        top_left, beside, below, corner = (self.figure.add_subplot(grid[cell]) for cell in np.ndindex(2, 2))
-        joint = len(momentum.dims) == 1
-        limits = [each.extrema(self.times) for each in series]
-        self.panels = [
-            panel(top_left, main, limits[0]),
-            panel(below, density, limits[1]),
-            panel(beside, momentum, limits[2], upright=joint),
-        ]
-        self._add_colour_bars()
-        if other is None:
-            plot_drifts(corner, run, band)
+        if panels:
+            series, axes = chosen_series(run, other, band, panels), layout(self.figure, len(panels))
         else:
-            plot_largest_difference(corner, main, self.times)
-        self.marker = corner.axvline(self.times[0], color="0.35", linewidth=1.5)
+            series, axes = usual_series(run, other, band, quantity), usual_layout(self.figure)
+        shown = [(where, each) for where, each in zip(axes, series, strict=True) if each is not None]
+        main = shown[0][1]
+        self.times = _thinned(times_of(main), max_frames)
+        # the usual momentum distribution stands beside the phase space whose axis it shares
+        beside = None if panels else axes[2]
+        self.panels = [self._panel(where, each, where is beside) for where, each in shown]
+        self._add_colour_bars()
+        self.markers: list[Line2D] = []
+        for where, each in zip(axes, series, strict=True):
+            if each is None:
+                if other is None:
+                    plot_drifts(where, run, band)
+                else:
+                    plot_largest_difference(where, main, self.times)
+                self.markers.append(where.axvline(self.times[0], color="0.35", linewidth=1.5))
+        images = [each for each in self.panels if isinstance(each, ImagePanel) and other is None]
+        self.overlays = [o for each in images for o in overlays_of(run, each, band, self.times)]
         self.figure.suptitle(frames.heading(self.about))
         self.time_format = frames.time_format(self.times)
         self.time_units = frames.unit_text(frames.units_of("time", main.array))
-        self.clock = top_left.set_title("", loc="left")
+        self.clock = axes[0].set_title("", loc="left")
         self._fix_layout()
+
+    def _panel(self, axes: Axes, series: FrameSeries, upright: bool) -> Panel:
+        """Panel for a quantity, with limits over the whole movie."""
+        if not series.dims:
+            return TimePanel(axes, series, self.times)
+        options = {"upright": upright} if len(series.dims) == 1 else {}
+        return panel(axes, series, series.extrema(self.times), **options)
 
     def _add_colour_bars(self) -> None:
         for each in self.panels:
@@ -173,7 +233,10 @@ class MoviePicture:
     def _update(self, time: float) -> None:
         for each in self.panels:
             each.show(time)
-        self.marker.set_xdata([time, time])
+        for overlay in self.overlays:
+            overlay.show(time)
+        for marker in self.markers:
+            marker.set_xdata([time, time])
         # Figure spaces are as wide as digits: the clock does not jitter.
         value = self.time_format.format(time).replace(" ", "\N{FIGURE SPACE}")
         self.clock.set_text(f"$t$ = {value} {self.time_units}")
@@ -195,15 +258,6 @@ class MoviePicture:
         lines = [shades + (1 - shades) * np.array(to_rgb(colour)) for colour in COLOURS[:2]]
         everything = np.concatenate([*colours, greys, *lines])
         return np.round(255 * everything[:256]).astype(np.uint8)
-
-
-def _series(run: Run, other: Run | None, band: int | str | None) -> list[FrameSeries]:
-    """Main picture, density and momentum distribution, or their differences."""
-    ours = [frames.image_series(run, band), *frames.profile_series(run, band)]
-    if other is None:
-        return ours
-    theirs = [frames.image_series(other, band), *frames.profile_series(other, band)]
-    return [frames.difference(a, b) for a, b in zip(ours, theirs, strict=True)]
 
 
 def _thinned(times: FloatArray, max_frames: int) -> FloatArray:
@@ -302,6 +356,8 @@ def _keep_frames(picture: MoviePicture, base: Path) -> Path:
     """Render the movie once more, into numbered PNG files in a new directory."""
     directory = free_path(base.with_name(f"{base.name}_frames"))
     directory.mkdir()
+    about = PngInfo()
+    about.add_text("Comment", provenance_text(picture.about))
     for number, time in enumerate(picture.times):
-        Image.fromarray(picture.render(time)).save(directory / f"frame_{number:05d}.png")
+        Image.fromarray(picture.render(time)).save(directory / f"frame_{number:05d}.png", pnginfo=about)
     return directory

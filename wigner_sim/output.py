@@ -63,6 +63,8 @@ class VariableSpec:
     def all_attributes(self) -> dict[str, Attribute]:
         """Attributes as they are stored."""
         named = {"units": self.units, "long_name": self.long_name or self.name, "equation": self.equation}
+        if "time" in self.dims:
+            named["cell_methods"] = "time: point"  # a record is a moment, not a mean since the last one
         return {name: value for name, value in named.items() if value} | dict(self.attributes)
 
 

@@ -6,17 +6,27 @@ as PNG, PDF or SVG by file suffix, with the run id in the file's metadata.
 
 from wigner_sim.figures.of_convergence import plot_convergence
 from wigner_sim.figures.of_geometry import plot_geometry
-from wigner_sim.figures.of_runs import plot_comparison, plot_difference, plot_run
+from wigner_sim.figures.of_runs import (
+    plot_comparison,
+    plot_dataset,
+    plot_difference,
+    plot_quantity,
+    plot_run,
+)
 from wigner_sim.figures.of_validation import plot_validation
+from wigner_sim.figures.panels import printed
 from wigner_sim.figures.saving import figure_suffix, save_figure
 
 __all__ = [
     "figure_suffix",
     "plot_comparison",
     "plot_convergence",
+    "plot_dataset",
     "plot_difference",
     "plot_geometry",
+    "plot_quantity",
     "plot_run",
     "plot_validation",
+    "printed",
     "save_figure",
 ]

@@ -1,9 +1,13 @@
-"""Read runs back: ``open_run(path)`` gives xarray Datasets, and ``ds.wigner`` what is often asked of them."""
+"""Read runs back: ``open_run(path)`` gives xarray Datasets; functions for what is often asked of them.
+
+The same functions are methods of ``ds.wigner`` (module ``accessor``).
+"""
 
 from __future__ import annotations
 
 import time as wall_time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +22,7 @@ from wigner_sim.run_directory import RUNS, RunDirectory, numbered_directories
 
 FACES = ("f", "w", "c")
 CONSERVED = ("particle_number", "energy")
+CURRENTS = ("current_x", "current_y", "current_z")
 _ATTEMPTS, _PAUSE = 5, 0.1
 
 
@@ -54,6 +59,11 @@ class Run:
     def geometry(self) -> xr.Dataset:
         """Band geometry on phase space, at the start."""
         return self._stream("geometry")
+
+    @property
+    def trajectories(self) -> xr.Dataset:
+        """Trajectories of wave packets, if the run directory has any."""
+        return self._stream("trajectories")
 
     @property
     def case(self) -> Case:
@@ -129,6 +139,7 @@ def open_stream(path: str | Path) -> xr.Dataset:
     CaseError
         If it is missing, or cannot be read after several attempts.
     """
+    import_module("wigner_sim.accessor")  # gives Datasets their .wigner; by name: it lies above this module
     path = Path(path)
     if not path.exists():
         there = ", ".join(sorted(file.name for file in path.parent.glob("*.nc"))) or "none"
@@ -182,6 +193,22 @@ def density(dataset: xr.Dataset) -> xr.DataArray:
     """Particles per cell, n(x) = int f dk/(2 pi)^d, by band."""
     axes = tuple(str(name) for name in phase_variable(dataset).dims if name in ("x", "y", "z"))
     return marginal(dataset, axes).rename("density")
+
+
+def current(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the stored current along every axis, ``current_x``, ..., by band.
+
+    Raises
+    ------
+    CaseError
+        If the Dataset has none: it needs the velocities, which only the run itself knows.
+    """
+    names = [name for name in CURRENTS if name in dataset]
+    if not names:
+        raise CaseError(
+            f"no current is stored here (it would be in fields.nc as {CURRENTS[0]}); there is {list(dataset)}"
+        )
+    return dataset[names]
 
 
 def moments(dataset: xr.Dataset) -> xr.Dataset:
@@ -250,31 +277,3 @@ def _at_shared_times(first: xr.Dataset, second: xr.Dataset) -> tuple[xr.Dataset,
     second = second.isel(time=close.argmax(axis=1)[close.any(axis=1)])
     first = first.isel(time=np.flatnonzero(close.any(axis=1)))
     return first, second.assign_coords(time=first["time"])
-
-
-@xr.register_dataset_accessor("wigner")
-class WignerAccessor:
-    """``ds.wigner``: short spellings of the functions of this module."""
-
-    def __init__(self, dataset: xr.Dataset):
-        self._dataset = dataset
-
-    def density(self) -> xr.DataArray:
-        """See :func:`density`."""
-        return density(self._dataset)
-
-    def marginal(self, dim: str | tuple[str, ...]) -> xr.DataArray:
-        """See :func:`marginal`."""
-        return marginal(self._dataset, dim)
-
-    def moments(self) -> xr.Dataset:
-        """See :func:`moments`."""
-        return moments(self._dataset)
-
-    def conservation(self) -> xr.Dataset:
-        """See :func:`conservation`."""
-        return conservation(self._dataset)
-
-    def compare(self, other: xr.Dataset) -> xr.Dataset:
-        """See :func:`compare`."""
-        return compare(self._dataset, other)

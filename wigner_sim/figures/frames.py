@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time as wall_time
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,10 @@ FloatArray = NDArray[np.float64]
 
 #: Names a phase-space array may have: the faces f, w and c of a band's state, in order of preference.
 FACES = ("f", "w", "c")
+
+
+#: An array without dimensions, for what is not stored.
+NOTHING = xr.DataArray(0.0)
 
 
 class Run(Protocol):
@@ -151,6 +156,12 @@ def band_subscript(array: xr.DataArray) -> str:
     return f"_{{{value}}}" if isinstance(value, int) else rf"_{{\mathrm{{{value}}}}}"
 
 
+def with_subscript(text: str, subscript: str) -> str:
+    """Add a band's subscript to a symbol that may have one of its own: ``j_x``, ``_{0}`` -> ``j_{x,0}``."""
+    head, _, own = text.partition("_")
+    return f"{head}_{{{own},{subscript[2:-1]}}}" if own and subscript else text + subscript
+
+
 def time_format(times: Iterable[float]) -> str:
     """Format with as many decimals as it takes to tell the times apart (a constant width in a movie)."""
     points = np.asarray(list(times), dtype=float)
@@ -191,7 +202,7 @@ class FrameSeries:
 
     def _read(self, array: xr.DataArray, time: float) -> FloatArray:
         index = int(np.argmin(np.abs(np.asarray(array["time"].values, dtype=float) - time)))
-        frame = array.isel(time=index)
+        frame = _patiently(lambda: array.isel(time=index).load())
         hidden = [dim for dim in frame.dims if dim not in self.dims]
         return np.asarray(frame.mean(hidden).transpose(*self.dims).values, dtype=float)
 
@@ -206,18 +217,50 @@ class FrameSeries:
         return (low, high) if low <= high else (0.0, 0.0)
 
 
+def _patiently(read: Callable[[], xr.DataArray]) -> xr.DataArray:
+    """Read, once more if it fails: a run that goes on may have been writing at this moment."""
+    for pause in (0.05, 0.2, 0.8):
+        try:
+            return read()
+        except (OSError, RuntimeError):
+            wall_time.sleep(pause)
+    return read()
+
+
 def frame_series(
-    array: xr.DataArray, name: str, dims: tuple[str, ...], band: int | str | None
+    array: xr.DataArray,
+    name: str,
+    dims: tuple[str, ...],
+    band: int | str | None,
+    at: Mapping[str, float] | None = None,
 ) -> FrameSeries:
-    """Frames of one band of ``array``, labelled ``name_band(dims)`` with the averaged axes named."""
+    """Frames of one band of ``array``, labelled ``name_band(dims; cuts)`` with the averaged axes named.
+
+    ``at`` cuts axes at the nearest grid points; others that are not in ``dims`` are averaged over.
+    """
     chosen = select_band(array, band)
-    text = name + band_subscript(chosen)
+    text = with_subscript(name, band_subscript(chosen))
+    cuts = []
+    for dim, value in (at or {}).items():
+        chosen = chosen.isel({dim: _nearest(chosen[dim], value)})
+        cuts.append(f"{symbol(dim)}={chosen[dim].item():.3g}")
+    if "time" not in chosen.dims:
+        chosen = chosen.expand_dims("time") if "time" in chosen.coords else chosen.expand_dims(time=[0.0])
     hidden = [symbol(str(dim)) for dim in chosen.dims if dim not in (*dims, "time")]
     if hidden:
         text = rf"\langle {text} \rangle_{{{','.join(hidden)}}}"
     units = unit_text(str(array.attrs.get("units", "")))
-    label = f"${text}({', '.join(map(symbol, dims))})$" + (f" ({units})" if units else "")
-    return FrameSeries(chosen, dims, label)
+    arguments = "; ".join(filter(None, [", ".join(map(symbol, dims)), ", ".join(cuts)]))
+    label = f"${text}({arguments})$" if arguments else f"${text}$"
+    return FrameSeries(chosen, dims, label + (f" ({units})" if units else ""))
+
+
+def _nearest(coordinate: xr.DataArray, value: float) -> int:
+    """Index of the grid point nearest to a value, around the period if there is one."""
+    distance = np.asarray(coordinate.values, dtype=float) - value
+    if period := float(coordinate.attrs.get("period", 0.0)):
+        distance = (distance + period / 2) % period - period / 2
+    return int(np.argmin(np.abs(distance)))
 
 
 def position_dims(array: xr.DataArray) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 
 from wigner_sim.figures import frames
 from wigner_sim.figures.frames import FloatArray, FrameSeries, Run
+from wigner_sim.figures.overlays import overlays_of
 from wigner_sim.figures.panels import (
     COLOURS,
     LINE_STYLES,
@@ -25,6 +27,7 @@ from wigner_sim.figures.panels import (
     styled,
     two_rows,
 )
+from wigner_sim.figures.quantities import DatasetRun, main_series
 
 #: Relative drifts below this are rounding.
 DRIFT_FLOOR = 1e-17
@@ -154,6 +157,89 @@ def plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
     axes.grid(alpha=0.25)
     if axes.lines:
         _legend_above(axes)
+
+
+@styled
+def plot_quantity(
+    run: Run,
+    quantity: str | None = None,
+    time: float | Sequence[float] | None = None,
+    *,
+    band: int | str | None = None,
+    upright: bool = False,
+) -> RunFigure:
+    """One quantity and nothing else: images side by side, or curves in one panel.
+
+    Parameters
+    ----------
+    run : Run
+    quantity : str, optional
+        Any stored variable, such as ``"density"`` or ``"f(kx, ky; x=3)"``; the usual picture if left out.
+    time : float or sequence of float, optional
+        Shown are the nearest output times; first, middle and last if left out.  A number against time
+        is shown at all times.
+    band : optional
+        Value of the band coordinate; the first band if left out.
+    upright : bool
+        Images above each other, as suits a narrow column.
+
+    Raises
+    ------
+    CaseError
+        If the run lacks the quantity or the band.
+    """
+    series = main_series(run, quantity, band)
+    times = _chosen_times(series.times, time)
+    about = frames.provenance(run)
+    if len(series.dims) == 2:
+        n_rows, n_columns = (len(times), 1) if upright else (1, len(times))
+        figure = new_figure(about, 4.2 * n_columns + 1.4, 3.8 * n_rows)
+        _images(figure, series, times, run, band, upright)
+        return figure
+    figure = new_figure(about, 6.0, 4.4)
+    axes = figure.add_subplot()
+    if series.dims:
+        _overlay(axes, series, times)
+    else:
+        axes.plot(series.times, [series.at(t) for t in series.times], color=COLOURS[0])
+        axes.set(xlabel=frames.axis_label("time", series.array), ylabel=series.label)
+        show_times(axes, series.times)
+        axes.grid(alpha=0.25)
+    return figure
+
+
+def _images(
+    figure: RunFigure, series: FrameSeries, times: FloatArray, run: Run, band: int | str | None, upright: bool
+) -> None:
+    """Frames on one colour scale with what the run has to draw over them."""
+    shape = (len(times), 1) if upright else (1, len(times))
+    scale = colour_scale(*series.extrema(times))
+    grid = np.ravel(
+        np.asarray(figure.subplots(*shape, sharex=True, sharey=True, squeeze=False), dtype=object)
+    )
+    for axes, time in zip(grid, times, strict=True):
+        shown = ImagePanel(axes, series, scale)
+        for each in (shown, *overlays_of(run, shown, band, times)):
+            each.show(time)
+        if len(times) > 1 or "time" in series.array.coords:
+            axes.set_title(f"$t = {time:.4g}$", loc="left")
+        axes.label_outer()
+    aspect = 20 * (len(times) if upright else 1)
+    figure.colorbar(
+        shown.image, ax=list(grid), label=series.label, extend=scale.extend, pad=0.02, aspect=aspect
+    )
+
+
+def plot_dataset(
+    dataset: xr.Dataset,
+    quantity: str | None = None,
+    time: float | Sequence[float] | None = None,
+    *,
+    band: int | str | None = None,
+) -> RunFigure:
+    """Figure of one quantity of a Dataset: see :func:`plot_quantity`; usually the state or the density."""
+    source = DatasetRun(dataset)
+    return plot_quantity(source, quantity or source.usual_quantity(), time, band=band)
 
 
 # ---------------------------------------------------------------- two runs

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
+from io import BytesIO
 from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
@@ -16,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from wigner_sim.errors import CaseError
 from wigner_sim.figures.frames import FloatArray, FrameSeries, axis_label
 
 #: Okabe and Ito's colours, told apart with every common kind of colour vision.
@@ -35,6 +39,19 @@ STYLE: Any = {
     "pdf.fonttype": 42,
 }
 
+#: Widths (inches) of figures for print, and the scale of everything in them beside the screen's.
+PRINTED = {"column": 3.375, "page": 7.0}
+PRINT_SCALE = 0.6
+_SCALED = {
+    "xtick.major.size": 3.5,
+    "ytick.major.size": 3.5,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+}
+_SCALED |= {"grid.linewidth": 0.8, "lines.markersize": 6.0}
+_SCALED |= {name: value for name, value in STYLE.items() if name.endswith(("size", "linewidth"))}
+_size: ContextVar[str] = ContextVar("size", default="screen")
+
 #: Below this fraction of the maximum a negative value is a ripple that needs no diverging colours.
 NEGATIVE_OF_NOTE = 0.02
 #: Fields smaller than this everywhere are zero to rounding; their noise is not magnified into a picture.
@@ -44,17 +61,54 @@ ROUNDING = 1e-13
 Parameters = ParamSpec("Parameters")
 
 
+@contextmanager
+def printed(size: str) -> Iterator[None]:
+    """Make the figures inside for print: ``"column"`` (86 mm), ``"page"`` (178 mm); ``"screen"`` as usual.
+
+    Letters are 7 to 8 points high, lines in proportion.
+
+    Raises
+    ------
+    CaseError
+        For another size.
+    """
+    if size not in ("screen", *PRINTED):
+        raise CaseError(f"unknown figure size '{size}': expected screen, {' or '.join(PRINTED)}")
+    token = _size.set(size)
+    try:
+        yield
+    finally:
+        _size.reset(token)
+
+
+def current_style() -> Any:
+    """Return matplotlib settings for the size that is wanted."""
+    if _size.get() == "screen":
+        return STYLE
+    return STYLE | {name: PRINT_SCALE * value for name, value in _SCALED.items()}
+
+
 class RunFigure(Figure):
-    """A Figure that knows the run it shows, so that the file it is saved to can say so."""
+    """A Figure that knows the run it shows, so that the file it is saved to can say so, and its style."""
 
     provenance: dict[str, str]
+    style: Any
+
+    def _repr_png_(self) -> bytes:
+        """Show the figure in a notebook."""
+        with BytesIO() as buffer, mpl.rc_context(self.style):
+            self.savefig(buffer, format="png", dpi=80 if self.get_figwidth() > 7 else 130)
+            return buffer.getvalue()
 
 
 def new_figure(provenance: dict[str, str], width: float, height: float, **options: Any) -> RunFigure:
     """Empty figure (inches) with constrained layout, free of pyplot's global state."""
-    layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.07, wspace=0.02, hspace=0.02)
+    scale = 1.0
+    if width_printed := PRINTED.get(_size.get()):
+        scale, height, width = PRINT_SCALE, height * width_printed / width, width_printed
+    layout = ConstrainedLayoutEngine(w_pad=0.09 * scale, h_pad=0.07 * scale, wspace=0.02, hspace=0.02)
     figure = RunFigure(figsize=(width, height), layout=layout, **options)
-    figure.provenance = provenance
+    figure.provenance, figure.style = provenance, current_style()
     return figure
 
 
@@ -68,7 +122,7 @@ def styled(make: Callable[Parameters, RunFigure]) -> Callable[Parameters, RunFig
 
     @wraps(make)
     def with_style(*args: Parameters.args, **options: Parameters.kwargs) -> RunFigure:
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(current_style()):
             return make(*args, **options)
 
     return with_style
@@ -205,6 +259,25 @@ class LinePanel:
         """Show the frame nearest to ``time`` as the given curve; limits stay."""
         values = np.pad(self.series.at(time), (0, 1), mode="wrap")
         self.lines[curve].set_data(*((values, self.points) if self.upright else (self.points, values)))
+
+
+class TimePanel:
+    """A number against time, with a line at the time of the frame."""
+
+    def __init__(self, axes: Axes, series: FrameSeries, times: FloatArray):
+        self.axes, self.series = axes, series
+        axes.plot(times, [series.at(time) for time in times], color=COLOURS[0])
+        axes.set(xlabel=axis_label("time", series.array), ylabel=series.label)
+        show_times(axes, times)
+        axes.grid(alpha=0.25)
+        self.marker = axes.axvline(times[0], color="0.35", linewidth=1.5)
+
+    def show(self, time: float) -> None:
+        """Move the line to ``time``."""
+        self.marker.set_xdata([time, time])
+
+
+Panel = ImagePanel | LinePanel | TimePanel
 
 
 def panel(

@@ -9,7 +9,7 @@ import matplotlib as mpl
 
 from wigner_sim import __version__
 from wigner_sim.errors import CaseError
-from wigner_sim.figures.panels import STYLE, RunFigure
+from wigner_sim.figures.panels import RunFigure
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -42,7 +42,7 @@ def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False,
     suffix = figure_suffix(target)
     target = free_path(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):  # ticks and fonts come into being only now
+    with mpl.rc_context(figure.style):  # ticks and fonts come into being only now
         figure.savefig(target, dpi=dpi, metadata=_file_metadata(suffix, figure.provenance))
     return target
 

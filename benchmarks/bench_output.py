@@ -1,0 +1,88 @@
+"""Time and size of one stored record by codec and precision, beside one time step of the same case.
+
+    python benchmarks/bench_output.py [--repeats 7] [--steps 10]
+
+Codecs are run in turn, each record is synced to disk as in a run; times are medians in units of one step,
+sizes in units of the array in float64.  Reading is from a warm file cache.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+
+from wigner_sim.case import load_case
+from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
+from wigner_sim.simulation import prepare
+
+CASES = Path(__file__).parents[1] / "cases"
+CODECS = [(codec, kind) for kind in ("float64", "float32") for codec in ("none", "zlib", "blosc_lz4")]
+
+
+def timed(work):
+    """Seconds that ``work`` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def streams(directory, grid):
+    """One open stream for every codec and precision."""
+    variables = [VariableSpec("f", ("time", "band", *grid.dims))]
+    coordinates = grid_coordinates(grid, [0])
+    return {
+        (codec, kind): NetcdfStream(
+            directory / f"{codec}_{kind}.nc", variables, coordinates, {}, compression=codec, precision=kind
+        )
+        for codec, kind in CODECS
+    }
+
+
+def measure(case, steps, repeats):
+    """Median seconds of a step, of writing and of reading a record, and its relative size, by codec."""
+    prepared = prepare(load_case(CASES / case))
+    propagator, grid = prepared.propagator, prepared.problem.grid
+    seconds = {"step": [], **{key: [] for key in CODECS}, **{(*key, "read"): [] for key in CODECS}}
+    with tempfile.TemporaryDirectory() as place:
+        written = streams(Path(place), grid)
+        for _ in range(repeats):
+            start = propagator.time
+            work = timed(lambda start=start: propagator.advance_to(start + steps * propagator.dt))
+            seconds["step"].append(work / steps)
+            for key, stream in written.items():
+                record = {"f": propagator.w[:1]}
+                seconds[key].append(timed(lambda s=stream, r=record: s.append(propagator.time, r)))
+        sizes = {}
+        for key, stream in written.items():
+            stream.close()
+            sizes[key] = stream.path.stat().st_size / repeats / (8 * np.prod(grid.shape))
+            with netCDF4.Dataset(stream.path) as stored:
+                for i in range(repeats):
+                    seconds[(*key, "read")].append(timed(lambda i=i, d=stored: d["f"][i]))
+    return grid, {key: statistics.median(values) for key, values in seconds.items()}, sizes
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="*", default=["texture_1d", "dirac_domain_wall", "skyrmion_texture"])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=10)
+    options = parser.parse_args()
+    for case in options.cases:
+        grid, seconds, sizes = measure(case, options.steps, options.repeats)
+        step, megabytes = seconds["step"], 8e-6 * np.prod(grid.shape)
+        print(f"\n{case}, grid {grid.shape}: {megabytes:.2f} MB per record, one step {1e3 * step:.1f} ms")
+        print(f"{'codec':>10} {'precision':>9} {'write/step':>10} {'read/step':>9} {'size':>6}")
+        for key in CODECS:
+            print(
+                f"{key[0]:>10} {key[1]:>9} {seconds[key] / step:10.2f} {seconds[(*key, 'read')] / step:9.2f} "
+                f"{sizes[key]:6.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
