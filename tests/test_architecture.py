@@ -28,6 +28,8 @@ RANKS = {
         "run_directory",
         "runs",
         "monitors",
+        "run_status",
+        "earlier_runs",
         "recorder",
         "feasibility",
     },

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,12 @@ WATCHED = {
     "particle_drift": ("particle_number_drift",),
     "energy_drift": ("energy_drift",),
     "spectral_tail": ("spectral_tail_x", "spectral_tail_k"),
+    "occupation": ("occupation_min", "occupation_max"),
+}
+#: How far a scalar is from where it should be; its size, unless said otherwise.
+EXCESS: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "occupation_min": lambda c: -c,
+    "occupation_max": lambda c: c - 1.0,
 }
 REMEDIES = {
     "particle_drift": "the equation conserves it to rounding, so a number has become large or not finite: "
@@ -25,6 +32,8 @@ REMEDIES = {
     "energy_drift": "reduce time.tolerance or time.step; if that does not help, gradients are too strong "
     "for this order",
     "spectral_tail": "the state has structure at the grid scale: use more points along that axis",
+    "occupation": "more than one electron or less than none per state: use more points, a smaller step, or "
+    "weaker gradients",
 }
 
 
@@ -43,7 +52,9 @@ class Monitors:
         if hamiltonian.driven or hamiltonian.force is not None:
             self._limits["energy_drift"] = "off"
         self._stops = section.action == "stop"
-        self._warned: set[str] = set()
+        #: What each guard saw last, and the messages of those that were violated.
+        self.seen: dict[str, float] = {}
+        self.warnings: dict[str, str] = {}
 
     def check(self, time: float, scalars: Mapping[str, FloatArray]) -> None:
         """Look at one record.
@@ -59,15 +70,30 @@ class Monitors:
                     f"{name} is no longer finite at t = {time:.6g}: the step is unstable; reduce time.step"
                 )
         for guard, watched in WATCHED.items():
-            limit = self._limits[guard]
-            worst = max((float(np.abs(scalars[name]).max()), name) for name in watched)
-            if limit == "off" or worst[0] <= limit or guard in self._warned:
+            limit, present = self._limits[guard], [name for name in watched if name in scalars]
+            if limit == "off" or not present:
                 continue
+            excess, name = max((_excess(name, scalars[name]), name) for name in present)
+            self.seen[guard] = excess
+            if excess <= limit or guard in self.warnings:
+                continue
+            what = f"{name} leaves [0, 1] by" if guard == "occupation" else f"{name} is"
             message = (
-                f"{worst[1]} is {worst[0]:.2g} at t = {time:.6g}, above monitors.{guard} = {limit:g}; "
+                f"{what} {excess:.2g} at t = {time:.6g}, above monitors.{guard} = {limit:g}; "
                 f"{REMEDIES[guard]}"
             )
+            self.warnings[guard] = message
             if self._stops:
                 raise NumericalStopError(message)
-            self._warned.add(guard)
             _log.warning(message)
+
+    def summary(self) -> dict[str, Any]:
+        """Per guard that is on: what it saw last, its limit, and its warning if there was one."""
+        return {
+            guard: {"value": value, "limit": self._limits[guard], "warning": self.warnings.get(guard, "")}
+            for guard, value in self.seen.items()
+        }
+
+
+def _excess(name: str, values: FloatArray) -> float:
+    return float(np.max(EXCESS.get(name, np.abs)(values)))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from wigner_sim.errors import CaseError
 from wigner_sim.problem import describe
 from wigner_sim.recorder import STREAMS, stream_variables
-from wigner_sim.runs import Run, open_run
+from wigner_sim.run_status import health
+from wigner_sim.runs import open_run
 from wigner_sim.simulation import Prepared
 
 
@@ -73,7 +72,7 @@ def info(path: str | Path) -> str:
         If there is no run.
     """
     with open_run(path) as run:
-        status, state = run.status, _state(run)
+        status, state = run.status, health(run.directory)
         scalars = run.scalars
         attributes = scalars.attrs
         lines = [
@@ -95,15 +94,6 @@ def info(path: str | Path) -> str:
                 size = f"{file.stat().st_size / 1e6:.3g} MB"
                 lines.append(f"{file.name}: {size}{records}: {', '.join(map(str, dataset.data_vars))}")
     return "\n".join(lines)
-
-
-def _state(run: Run) -> str:
-    """What the run says of itself, unless it was killed and could not."""
-    state = str(run.status.get("state", "unknown"))
-    if state == "running":
-        with contextlib.suppress(CaseError, OSError), run.directory.lock():
-            return "killed; its last checkpoint is where `wigner-sim resume` continues"
-    return state
 
 
 def _conservation_lines(scalars: xr.Dataset) -> list[str]:

@@ -9,16 +9,22 @@ import threading
 import time as wall_time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from wigner_sim.case import Case
-from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
+from wigner_sim.errors import (
+    BandTouchingError,
+    CaseError,
+    InterruptedRunError,
+    NumericalStopError,
+    WallTimeError,
+)
 from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.monitors import Monitors
@@ -28,6 +34,7 @@ from wigner_sim.propagator import Propagator
 from wigner_sim.provenance import provenance
 from wigner_sim.recorder import Recorder
 from wigner_sim.run_directory import RunDirectory, create_run_directory
+from wigner_sim.run_status import run_status
 from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.steppers import StepDoubling
@@ -138,27 +145,53 @@ def run(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: b
     InterruptedRunError
         After an interrupt, with a checkpoint to resume from.
     """
+    started = wall_time.monotonic()
     prepared = check(case, overrides)
     directory = create_run_directory(prepared.case)
-    return Simulation(prepared, directory, show_progress).integrate()
+    return Simulation(prepared, directory, show_progress, started=started).integrate()
 
 
-def resume(path: str | Path, show_progress: bool = False) -> Run:
-    """Continue a stopped run from its last checkpoint; nothing but its directory is needed.
+def resume(
+    path: str | Path,
+    show_progress: bool = False,
+    until: float | None = None,
+    from_step: int | None = None,
+) -> Run:
+    """Continue a stopped run from a checkpoint; nothing but its directory is needed.
+
+    Parameters
+    ----------
+    path : path
+        Run directory, or case directory for its latest run.
+    show_progress : bool
+    until : float, time, optional
+        A new end of the run, also beyond the one it has reached; recorded as its ``time.end``.
+    from_step : int, optional
+        Step of the checkpoint to continue from; the newest if left out.  What was stored after it is dropped.
 
     Raises
     ------
     CaseError
-        If there is no such run, no checkpoint, or nothing left to do.
+        If there is no such run or checkpoint, or nothing left to do.
     """
+    started = wall_time.monotonic()
     directory = open_run(path).directory
-    if not directory.checkpoints.paths():
-        raise CaseError(f"{directory.path}: no checkpoint to resume from")
-    checkpoint = directory.checkpoints.load_latest()
-    case = directory.case
-    if checkpoint["propagator"]["time"] >= case.time.end:
-        raise CaseError(f"{directory.path}: the run is complete (t = {case.time.end:g})")
-    return Simulation(prepare_resumed(case, checkpoint), directory, show_progress, checkpoint).integrate()
+    case, store = directory.case, directory.checkpoints
+    if until is not None:
+        case = case.with_overrides([f"time.end={float(until)!r}"])
+    if not (store.directory.is_dir() or directory.stream_path("scalars").exists()):
+        # killed before it began, or made by a sweep and not begun
+        return Simulation(prepare(case), directory, show_progress, started=started).integrate()
+    checkpoint = store.load_latest() if from_step is None else store.load(from_step)
+    reached = checkpoint["propagator"]["time"]
+    if reached >= case.time.end:
+        remedy = "extend it with --until" if until is None else "it can only be extended"
+        raise CaseError(f"{directory.path}: the run is complete (t = {reached:g}); {remedy}")
+    prepared = prepare_resumed(case, checkpoint)
+    if until is not None:
+        with directory.lock():
+            directory.replace_case(case)
+    return Simulation(prepared, directory, show_progress, checkpoint, started).integrate()
 
 
 class Simulation:
@@ -171,6 +204,8 @@ class Simulation:
     show_progress : bool
     checkpoint : mapping, optional
         What ``prepared`` continues from.
+    started : float, optional
+        ``time.monotonic()`` from which the limit of real time counts; now, if left out.
     """
 
     def __init__(
@@ -179,7 +214,9 @@ class Simulation:
         directory: RunDirectory,
         show_progress: bool = False,
         checkpoint: Mapping[str, Any] | None = None,
+        started: float | None = None,
     ):
+        self._started = wall_time.monotonic() if started is None else started
         self._prepared = prepared
         self._case, self._problem = prepared.case, prepared.problem
         self._propagator = prepared.propagator
@@ -190,13 +227,13 @@ class Simulation:
         self._status_schedule = EveryWallSeconds(STATUS_SECONDS)
         self._monitors = Monitors(prepared.case.monitors, prepared.problem.hamiltonian)
         self._run_id = str(uuid.uuid4())
+        self._progress: Progress | None = None
         self._resumed = checkpoint is not None
         if checkpoint is not None:
             self._restore(checkpoint)
 
     def integrate(self) -> Run:
         """Step to the end of the run, recording on the way."""
-        started = wall_time.monotonic()
         with ExitStack() as stack:
             stack.enter_context(self._directory.lock())
             stack.enter_context(self._directory.logging_to_file())
@@ -207,15 +244,19 @@ class Simulation:
                 self._recorder.open(
                     self._directory, self._attributes(), self._propagator.time if self._resumed else None
                 )
+                self._recorder.note_stop("none yet: running or killed")
                 self._step_to_end(interrupted)
             except InterruptedRunError:
                 raise
             except BaseException as error:
                 reason = str(error) or type(error).__name__
-                self._directory.write_status(self._status(f"stopped: {reason}"))
+                with suppress(OSError, RuntimeError):  # the disk may be what failed
+                    self._recorder.note_stop(reason)
+                    self._directory.write_status(self._status(f"stopped: {reason}"))
                 _log.error("stopped at t = %.6g: %s", self._propagator.time, reason)
                 raise
-            _log.info("done: %d steps in %.1f s", self._propagator.n_steps, wall_time.monotonic() - started)
+            seconds = wall_time.monotonic() - self._started
+            _log.info("done: %d steps in %.1f s", self._propagator.n_steps, seconds)
         return open_run(self._directory.path)
 
     # --- phases ---
@@ -243,17 +284,20 @@ class Simulation:
 
     def _step_to_end(self, interrupted: Callable[[], bool]) -> None:
         propagator, end = self._propagator, self._problem.duration
-        with Progress(propagator.time, end, self._shown) as progress:
+        with Progress(propagator.time, end, self._shown, propagator.n_steps) as progress:
+            self._progress = progress
             if not self._resumed:
                 self._record()
                 self._checkpoint_schedule.due(0, 0.0)
                 self._save("running")
+            else:
+                self._directory.write_status(self._status("running"))
             while propagator.time < end:
                 if interrupted():
-                    self._stop_for_now()
+                    self._stop_for_now("interrupted", InterruptedRunError)
                 self._advance(min(end, self._recorder.next_time()))
                 self._record()
-                progress.update(propagator.time, self._figures())
+                progress.update(propagator.time, self._figures(), propagator.n_steps)
                 if self._status_schedule.due(propagator.n_steps, propagator.time):
                     self._directory.write_status(self._status("running"))
                 # checkpoints never shape a step: when they fall must not change the result
@@ -261,6 +305,10 @@ class Simulation:
                     propagator.n_steps, propagator.time
                 ):
                     self._save("running")
+                # after a step: however short the limit, a run that is resumed again and again gets on
+                if propagator.time < end and self._out_of_time():
+                    self._stop_for_now("wall-time limit", WallTimeError)
+            self._recorder.note_stop("complete")
             self._save("complete")
 
     def _advance(self, limit: float) -> None:
@@ -287,7 +335,7 @@ class Simulation:
     def _figures(self) -> dict[str, str]:
         """What the progress line says besides the time."""
         latest = self._recorder.latest
-        figures = {"step": str(self._propagator.n_steps)}
+        figures = {"step": str(self._propagator.n_steps), "dt": f"{self._propagator.last_step:.3g}"}
         if latest:
             worst = {name: float(np.abs(values).max()) for name, values in latest.items()}
             figures |= {
@@ -301,13 +349,12 @@ class Simulation:
     # --- state ---
 
     def _status(self, state: str) -> dict[str, Any]:
-        propagator = self._propagator
-        return {
-            "state": state,
-            "time": propagator.time,
-            "end": self._problem.duration,
-            "n_steps": propagator.n_steps,
-        }
+        rate = None if self._progress is None else self._progress.rate
+        seconds = wall_time.monotonic() - self._started
+        guards = self._monitors.summary()
+        return run_status(
+            state, self._propagator, self._problem.duration, self._run_id, seconds, rate, guards
+        )
 
     def _save(self, state: str) -> None:
         self._directory.checkpoints.save(
@@ -327,13 +374,18 @@ class Simulation:
         self._recorder.restore(checkpoint["recorder"])
         self._checkpoint_schedule.restore(checkpoint["checkpoint_schedule"])
 
-    def _stop_for_now(self) -> None:
+    def _out_of_time(self) -> bool:
+        limit = self._case.limits.wall_time
+        return limit is not None and wall_time.monotonic() - self._started > limit
+
+    def _stop_for_now(self, reason: str, error: type[InterruptedRunError]) -> NoReturn:
         """Leave a checkpoint and say how to go on."""
-        self._save("stopped: interrupted")
-        reason = f"interrupted at t = {self._propagator.time:.6g}"
+        self._recorder.note_stop(reason)
+        self._save(f"stopped: {reason}")
+        reason = f"{reason} at t = {self._propagator.time:.6g}"
         _log.info(reason)
         path = shlex.quote(str(self._directory.path))
-        raise InterruptedRunError(f"{reason}; continue with: wigner-sim resume {path}")
+        raise error(f"{reason}; continue with: wigner-sim resume {path}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from wigner_sim.case.sections.equation import EquationSection
 from wigner_sim.case.sections.grid import GridSection
 from wigner_sim.case.sections.hamiltonian import BandsSection, HamiltonianSection
 from wigner_sim.case.sections.initial_state import GaussianState, InitialState
+from wigner_sim.case.sections.limits import LimitsSection
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
 
 
@@ -29,6 +30,7 @@ class CaseSections(Section):
     time: TimeSection = Field(description="Duration and stepping.")
     output: OutputSection = Field(default_factory=OutputSection, description="What is stored.")
     monitors: MonitorsSection = Field(default_factory=MonitorsSection, description="Guards.")
+    limits: LimitsSection = Field(default_factory=LimitsSection, description="What a run may use.")
 
     @model_validator(mode="after")
     def _fill_from_other_sections(self) -> CaseSections:

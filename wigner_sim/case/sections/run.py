@@ -70,6 +70,11 @@ class MonitorsSection(Section):
         "Share of the state in the highest third of wavenumbers: above it, the grid is too coarse.",
         'a number > 0 or "off"',
     )
+    occupation: Literal["off"] | Positive = key(
+        "off",
+        "How far the occupation c may leave [0, 1], for states of electrons that are to keep to it.",
+        'a number > 0 or "off"',
+    )
     action: Literal["warn", "stop"] = key(
         "warn", "What happens when a guard is violated.", '"warn" or "stop"'
     )
