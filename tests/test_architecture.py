@@ -15,7 +15,17 @@ MAX_LINES = 450
 
 # A subpackage counts as one entry.  A new module is added here, at the lowest rank its imports allow.
 RANKS = {
-    0: {"errors", "units", "expressions", "fourier", "schedules", "steppers", "propagator", "progress"},
+    0: {
+        "errors",
+        "units",
+        "expressions",
+        "fourier",
+        "schedules",
+        "steppers",
+        "propagator",
+        "progress",
+        "interrupts",
+    },
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories", "matrix_moyal"},
@@ -33,7 +43,17 @@ RANKS = {
         "recorder",
         "feasibility",
     },
-    6: {"problem", "gauge", "simulation", "exact_runs", "convergence", "studies", "validation", "reports"},
+    6: {
+        "problem",
+        "gauge",
+        "simulation",
+        "exact_runs",
+        "convergence",
+        "studies",
+        "validation",
+        "reports",
+        "sweeps",
+    },
     7: {"cli", "figures", "plotting", "movies"},
     8: {"__init__", "__main__"},
 }

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import shlex
-import signal
-import threading
 import time as wall_time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,6 +23,7 @@ from wigner_sim.errors import (
     WallTimeError,
 )
 from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
+from wigner_sim.interrupts import interrupts
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.monitors import Monitors
 from wigner_sim.problem import Problem, build_problem, describe, read_case
@@ -147,6 +145,8 @@ def run(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: b
     """
     started = wall_time.monotonic()
     prepared = check(case, overrides)
+    if prepared.case.sweep is not None:
+        _log.info("one run as the case stands; for its section [sweep]: wigner-sim sweep")
     directory = create_run_directory(prepared.case)
     return Simulation(prepared, directory, show_progress, started=started).integrate()
 
@@ -237,7 +237,7 @@ class Simulation:
         with ExitStack() as stack:
             stack.enter_context(self._directory.lock())
             stack.enter_context(self._directory.logging_to_file())
-            interrupted = stack.enter_context(_interrupts())
+            interrupted = stack.enter_context(interrupts())
             self._announce()
             try:
                 stack.enter_context(closing(self._recorder))
@@ -386,26 +386,3 @@ class Simulation:
         _log.info(reason)
         path = shlex.quote(str(self._directory.path))
         raise error(f"{reason}; continue with: wigner-sim resume {path}")
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT or SIGTERM into a flag; a second one acts as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    caught: list[int] = []
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        for each, action in previous.items():
-            signal.signal(each, action)
-
-    for number in previous:
-        signal.signal(number, handler)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        for number, action in previous.items():
-            signal.signal(number, action)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
@@ -38,8 +38,9 @@ class CaseKey:
 
 
 def section_model(field: FieldInfo) -> type[Section] | None:
-    """Return the model of a field that is a section with a fixed set of keys."""
-    annotation = field.annotation
+    """Return the model of a field that is a section with a fixed set of keys, which may be left out."""
+    given = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    annotation = given[0] if len(given) == 1 else field.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 

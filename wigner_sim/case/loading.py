@@ -6,7 +6,7 @@ import copy
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from pydantic import PrivateAttr, ValidationError
 from wigner_sim.case.diagnosis import Origin, explain, nearest
 from wigner_sim.case.references import Reference, find_references, rename_references
 from wigner_sim.case.schema import CaseSections
-from wigner_sim.case.toml_text import emit_document
+from wigner_sim.case.toml_text import emit_document, emit_value
 from wigner_sim.errors import CaseError
 
 CASE_FILE = "case.toml"
@@ -77,8 +77,11 @@ class Case(CaseSections):
     def name(self) -> str:
         """Name of the directory the case lives in, also for the copy in one of its run directories."""
         directory = self.directory.resolve()
-        in_run = directory.name.isdigit() and directory.parent.name == "runs"
-        return directory.parents[1].name if in_run else directory.name
+        while directory.name.isdigit() and directory.parent != directory:
+            directory = directory.parent
+            if not directory.name.isdigit():  # runs, exact or sweeps
+                directory = directory.parent
+        return directory.name
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -118,6 +121,14 @@ class Case(CaseSections):
         for override in overrides:
             _apply_override(data, override)
         return self._validated(Origin(self.path, self._origin.text, self.overrides + overrides, data))
+
+    def member(self, values: Mapping[str, Any]) -> Self:
+        """Return the case without its sweep, with ``{"section.key": value}`` in it."""
+        data = copy.deepcopy({name: table for name, table in self._origin.data.items() if name != "sweep"})
+        for path, value in values.items():
+            _set_key(data, path.split("."), value, path)
+        given = tuple(f"{path}={emit_value(value)}" for path, value in values.items())
+        return self._validated(Origin(self.path, self._origin.text, self.overrides + given, data))
 
     def references(self) -> tuple[Reference, ...]:
         """Python and array files the case points to, each once."""
@@ -180,12 +191,16 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     path = [name.strip() for name in target.split(".")]
     if not equals or not all(path):
         raise CaseError(f"--set {override}: expected section.key=value")
+    _set_key(data, path, _override_value(text.strip()), f"--set {override}")
+
+
+def _set_key(data: dict[str, Any], path: Sequence[str], value: Any, what: str) -> None:
     table = data
     for name in path[:-1]:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            raise CaseError(f"--set {override}: {name} is not a table")
-    table[path[-1]] = _override_value(text.strip())
+            raise CaseError(f"{what}: {name} is not a table")
+    table[path[-1]] = value
 
 
 def _override_value(text: str) -> Any:

@@ -16,6 +16,7 @@ from wigner_sim.case.sections.hamiltonian import BandsSection, HamiltonianSectio
 from wigner_sim.case.sections.initial_state import GaussianState, InitialState
 from wigner_sim.case.sections.limits import LimitsSection
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
+from wigner_sim.case.sections.sweep import SweepSection
 
 
 class CaseSections(Section):
@@ -31,6 +32,7 @@ class CaseSections(Section):
     output: OutputSection = Field(default_factory=OutputSection, description="What is stored.")
     monitors: MonitorsSection = Field(default_factory=MonitorsSection, description="Guards.")
     limits: LimitsSection = Field(default_factory=LimitsSection, description="What a run may use.")
+    sweep: SweepSection | None = Field(default=None, description="Values to run the case with.")
 
     @model_validator(mode="after")
     def _fill_from_other_sections(self) -> CaseSections:

@@ -1,4 +1,4 @@
-"""Verbs that run a case and follow a run: ``run``, ``resume``, ``status``, ``info``."""
+"""Verbs that run a case and follow a run: ``run``, ``resume``, ``sweep``, ``status``, ``info``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,23 @@ def _resume_arguments(parser: argparse.ArgumentParser) -> None:
     add_quiet(parser)
 
 
+def _sweep(options: argparse.Namespace) -> None:
+    from wigner_sim.errors import SweepError
+    from wigner_sim.sweeps import sweep
+
+    done = sweep(options.case, options.set, options.workers)
+    if done.failed:
+        raise SweepError(done.report().replace("\n", "; "))
+    print(done.path)
+
+
+def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    add_case(parser)
+    add_quiet(parser)
+    about = "runs at once, each in a process of its own (default: 1)"
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help=about)
+
+
 def _status(options: argparse.Namespace) -> None:
     from wigner_sim.run_status import status_report
 
@@ -49,6 +66,12 @@ def _info(options: argparse.Namespace) -> None:
 VERBS = (
     Verb("run", "run a case in a new run directory", _run, _run_arguments),
     Verb("resume", "continue a stopped run from its last checkpoint", _resume, _resume_arguments),
+    Verb(
+        "sweep",
+        "run a case for all values of its section [sweep], or go on with a sweep directory",
+        _sweep,
+        _sweep_arguments,
+    ),
     Verb("status", "say where a run stands and whether it is alive, from any shell", _status, add_run),
     Verb("info", "say what a run is and how well it kept what is conserved", _info, add_run),
 )
