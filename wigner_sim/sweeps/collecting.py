@@ -62,6 +62,7 @@ def write_collection(dataset: xr.Dataset, path: Path) -> Path:
     """Write a collected Dataset in one piece, in the place of an earlier one."""
     for variable in dataset.variables.values():
         variable.encoding = {"_FillValue": None}
+    dataset.encoding = {}
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     dataset.to_netcdf(aside, engine="netcdf4", format="NETCDF4")
     aside.replace(path)
