@@ -23,6 +23,7 @@ from wigner_sim.errors import (
     WallTimeError,
 )
 from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
+from wigner_sim.forecast import check_disk, stream_forecasts
 from wigner_sim.interrupts import interrupts
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.monitors import Monitors
@@ -69,6 +70,9 @@ def prepare(case: Case) -> Prepared:
     w = problem.initial_density(stack)
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     dt, reason = _time_step(case, problem, stack, w)
+    n_steps = int(np.ceil(problem.duration / dt))
+    forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)
+    check_disk(forecasts, w.nbytes, case.directory)
     return Prepared(case, problem, stack, _propagator(case, problem, stack, w, dt), reason, warnings)
 
 
