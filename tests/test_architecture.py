@@ -41,7 +41,7 @@ RANKS = {
         "run_status",
         "earlier_runs",
         "starting_points",
-        "about",
+        "versions",
         "forecast",
         "recorder",
         "feasibility",

@@ -9,7 +9,7 @@ import pytest
 from shipped import CASES, ROOT
 from tiny_cases import TEXTURE, make_case, write_case
 
-from wigner_sim import __version__, about, feasibility, forecast, starting_points
+from wigner_sim import __version__, feasibility, forecast, starting_points, versions
 from wigner_sim.case import Case, case_keys, load_case
 from wigner_sim.case.full_text import full_text
 from wigner_sim.cli import main
@@ -144,7 +144,7 @@ def test_the_citation_is_that_of_the_citation_file(capsys):
     assert f"version: {__version__}\n" in cff
     assert re.search(r"arXiv:(\S+)\"", cff)[1] in bibtex
     assert bibtex.count("{") == bibtex.count("}")
-    assert about.citation() == bibtex.strip()
+    assert versions.citation() == bibtex.strip()
 
 
 # --- forecast ---

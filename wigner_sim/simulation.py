@@ -66,7 +66,12 @@ def prepare(case: Case) -> Prepared:
     """
     problem = build_problem(case)
     stack = problem.stack()
-    warnings = [*check_resolution(problem.grid, stack), *check_gradients(stack)]
+    warnings = [
+        f"{key} is a function of this Python session: a run of this case can be resumed from here only, or "
+        "with functions={...}"
+        for key in case.session_functions()
+    ]
+    warnings += [*check_resolution(problem.grid, stack), *check_gradients(stack)]
     w = problem.initial_density(stack)
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     dt, reason = _time_step(case, problem, stack, w)
@@ -160,6 +165,7 @@ def resume(
     show_progress: bool = False,
     until: float | None = None,
     from_step: int | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Run:
     """Continue a stopped run from a checkpoint; nothing but its directory is needed.
 
@@ -172,6 +178,8 @@ def resume(
         A new end of the run, also beyond the one it has reached; recorded as its ``time.end``.
     from_step : int, optional
         Step of the checkpoint to continue from; the newest if left out.  What was stored after it is dropped.
+    functions : mapping, optional
+        Python functions of a case that was made in another Python session, ``{"hamiltonian.source": H}``.
 
     Raises
     ------
@@ -181,6 +189,8 @@ def resume(
     started = wall_time.monotonic()
     directory = open_run(path).directory
     case, store = directory.case, directory.checkpoints
+    if functions is not None:
+        case = case.with_functions(functions)
     if until is not None:
         case = case.with_overrides([f"time.end={float(until)!r}"])
     if not (store.directory.is_dir() or directory.stream_path("scalars").exists()):

@@ -6,7 +6,7 @@ import copy
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from wigner_sim.case.references import Reference, find_references, rename_refere
 from wigner_sim.case.schema import CaseSections
 from wigner_sim.case.toml_text import emit_document, emit_value
 from wigner_sim.errors import CaseError
+from wigner_sim.models.callables import callable_reference, is_session_reference
 
 CASE_FILE = "case.toml"
 RESOLVED_FILE = "case.resolved.toml"
@@ -51,8 +52,50 @@ class Case(CaseSections):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], path: str | Path | None = None) -> Self:
-        """Make a case from nested dictionaries; ``path`` is the file that relative file names start from."""
-        return cls._validated(Origin(None if path is None else Path(path), data=copy.deepcopy(dict(data))))
+        """Make a case from nested dictionaries.
+
+        Parameters
+        ----------
+        data : mapping
+            As in a file.  Where a file would name a Python function, the function itself may stand.
+        path : path, optional
+            The file that relative file names start from; runs are written beside it.
+        """
+        return cls._validated(Origin(None if path is None else Path(path), data=_without_functions(data)))
+
+    @classmethod
+    def build(
+        cls,
+        grid: Mapping[str, Any],
+        hamiltonian: Mapping[str, Any] | str | Callable[..., Any],
+        initial_state: Mapping[str, Any] | str | Callable[..., Any],
+        time: Mapping[str, Any] | float,
+        directory: str | Path = ".",
+        **sections: Any,
+    ) -> Self:
+        """Make a case from its sections.
+
+        Parameters
+        ----------
+        grid : mapping
+        hamiltonian : mapping, str or callable
+            The section, or its ``source`` alone: a name, or a function H(x, k, t) (any of these arguments).
+        initial_state : mapping, str or callable
+            The section, or the occupation symbol c(x, k) alone, as a formula or a function.
+        time : mapping or number
+            The section, or its ``end`` alone.
+        directory : path
+            Where relative file names start, and where runs are written.
+        **sections
+            ``title``, ``bands``, ``equation``, ``output``, ``monitors``, ``limits``, ``sweep``.
+        """
+        if not isinstance(hamiltonian, Mapping):
+            hamiltonian = {"source": hamiltonian}
+        if not isinstance(initial_state, Mapping):
+            initial_state = {"kind": "symbol", "c": initial_state}
+        time = time if isinstance(time, Mapping) else {"end": time}
+        given = {"grid": grid, "hamiltonian": hamiltonian, "initial_state": initial_state, "time": time}
+        return cls.from_dict({**given, **sections}, Path(directory) / CASE_FILE)
 
     @classmethod
     def _validated(cls, origin: Origin) -> Self:
@@ -130,6 +173,17 @@ class Case(CaseSections):
         given = tuple(f"{path}={emit_value(value)}" for path, value in values.items())
         return self._validated(Origin(self.path, self._origin.text, self.overrides + given, data))
 
+    def with_functions(self, functions: Mapping[str, Callable[..., Any]]) -> Self:
+        """Return the case with Python functions in it, ``{"hamiltonian.source": H}``."""
+        data = copy.deepcopy(dict(self._origin.data))
+        for path, function in functions.items():
+            _set_key(data, path.split("."), function, path)
+        return self._validated(Origin(self.path, self._origin.text, self.overrides, _without_functions(data)))
+
+    def session_functions(self) -> tuple[str, ...]:
+        """Keys that hold Python functions known in this Python session only."""
+        return tuple(_session_keys(self.to_dict()))
+
     def references(self) -> tuple[Reference, ...]:
         """Python and array files the case points to, each once."""
         return tuple(dict.fromkeys(find_references(self.to_dict())))
@@ -168,6 +222,26 @@ class Case(CaseSections):
         if state["kind"] == "from_run" and not Path(state["run"]).is_absolute():
             state["run"] = os.path.relpath(self.directory / state["run"], path.parent)
         return self._validated(Origin(path, "", self.overrides, data))
+
+
+def _without_functions(value: Any) -> Any:
+    """A copy of nested tables and lists where references stand for functions."""
+    if isinstance(value, Mapping):
+        return {name: _without_functions(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_functions(entry) for entry in value]
+    return callable_reference(value) if callable(value) else copy.deepcopy(value)
+
+
+def _session_keys(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield from _session_keys(entry, f"{path}.{name}" if path else name)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _session_keys(entry, path)
+    elif is_session_reference(value):
+        yield path
 
 
 def emit_comment(text: str) -> str:

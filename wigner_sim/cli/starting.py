@@ -43,7 +43,7 @@ def _examples_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _about(options: argparse.Namespace) -> None:
-    from wigner_sim.about import about, citation
+    from wigner_sim.versions import about, citation
 
     print(citation() if options.cite else about())
 

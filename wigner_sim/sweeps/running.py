@@ -118,7 +118,9 @@ def sweep(case: Case | str | Path, overrides: Sequence[str] = (), workers: int =
             raise CaseError(f"{path}: a sweep that was begun goes on as it was: no --set")
         plan = sweep_plan(Case.from_toml(path / SWEEP_FILE))
     else:
-        path, plan = _begin(read_case(case, overrides))
+        case = read_case(case, overrides)
+        _check_functions(case, workers)
+        path, plan = _begin(case)
     directories = [_member_directory(plan, member, path) for member in plan.members]
     waiting = [
         (member, directory)
@@ -136,6 +138,14 @@ def sweep(case: Case | str | Path, overrides: Sequence[str] = (), workers: int =
     finally:
         _collect(plan, path)
     return Sweep(path, plan)
+
+
+def _check_functions(case: Case, workers: int) -> None:
+    if workers > 1 and (keys := case.session_functions()):
+        raise CaseError(
+            f"{keys[0]} is a function of this Python session, which other processes do not know: use "
+            "workers = 1, or put it into a module"
+        )
 
 
 def _begin(case: Case) -> tuple[Path, Plan]:
