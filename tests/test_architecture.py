@@ -15,7 +15,17 @@ MAX_LINES = 450
 
 # A subpackage counts as one entry.  A new module is added here, at the lowest rank its imports allow.
 RANKS = {
-    0: {"errors", "units", "expressions", "fourier", "schedules", "steppers", "propagator", "progress"},
+    0: {
+        "errors",
+        "units",
+        "expressions",
+        "fourier",
+        "schedules",
+        "steppers",
+        "propagator",
+        "progress",
+        "interrupts",
+    },
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories"},
@@ -28,6 +38,11 @@ RANKS = {
         "run_directory",
         "runs",
         "monitors",
+        "run_status",
+        "earlier_runs",
+        "starting_points",
+        "versions",
+        "forecast",
         "recorder",
         "feasibility",
         "selection",
@@ -44,6 +59,7 @@ RANKS = {
         "studies",
         "validation",
         "reports",
+        "sweeps",
     },
     7: {"cli", "figures", "plotting", "movies", "viewer", "accessor"},
     8: {"__init__", "__main__"},

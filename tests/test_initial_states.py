@@ -1,5 +1,7 @@
 """Initial states of every kind: their values, their dilation, and what is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 from tiny_cases import CHAIN, TEXTURE, make_case
@@ -245,5 +247,6 @@ def test_earlier_runs_that_do_not_fit(tmp_path):
         build_problem(from_run(tmp_path / "b"))
     run(make_case(tmp_path / "c", output__phase_every="never"))
     assert open_run(tmp_path / "c").phase.sizes["time"] == 0
+    shutil.rmtree(open_run(tmp_path / "c").directory.checkpoints.directory)
     with pytest.raises(CaseError, match="has stored no state"):
         build_problem(from_run(tmp_path / "c"))

@@ -16,7 +16,10 @@ GOOD = {
     "spectral_tail_x": np.array([1e-8, 1e-9]),
     "spectral_tail_k": np.array([1e-8, 1e-9]),
     "particle_number": np.array([3.0, 2.0]),
+    "occupation_min": np.array([0.1, 0.0]),
+    "occupation_max": np.array([0.9, 1.0]),
 }
+DRIFTS = [name for guard, names in WATCHED.items() if guard != "occupation" for name in names]
 
 
 def monitors(driven=False, force=None, **section):
@@ -33,7 +36,7 @@ def test_a_good_run_passes_in_silence(caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("name", [name for names in WATCHED.values() for name in names])
+@pytest.mark.parametrize("name", DRIFTS)
 def test_each_guard_stops_or_warns_once_on_the_worst_band(name, caplog):
     guard = next(guard for guard, names in WATCHED.items() if name in names)
     bad = GOOD | {name: np.array([0.0, -0.5])}
@@ -46,6 +49,25 @@ def test_each_guard_stops_or_warns_once_on_the_worst_band(name, caplog):
     assert [record.getMessage().split(" at ")[0] for record in caplog.records] == [f"{name} is 0.5"]
     monitors(action="stop", **{guard: "off"}).check(1.0, bad)
     monitors(action="stop", **{guard: 0.6}).check(1.0, bad)
+
+
+@pytest.mark.parametrize(("name", "value"), [("occupation_min", -0.2), ("occupation_max", 1.2)])
+def test_the_occupation_may_be_held_to_zero_and_one(name, value):
+    bad = GOOD | {name: np.array([0.5, value])}
+    monitors(action="stop").check(1.0, bad)  # off by default
+    monitors(action="stop", occupation=0.3).check(1.0, bad)
+    with pytest.raises(NumericalStopError, match=rf"{name} leaves \[0, 1\] by 0.2 at t = 2, above"):
+        monitors(action="stop", occupation=0.1).check(2.0, bad)
+
+
+def test_what_the_guards_saw_is_kept():
+    guards = monitors()
+    guards.check(1.0, GOOD | {"energy_drift": np.array([0.5, 0.0])})
+    summary = guards.summary()
+    assert set(summary) == set(WATCHED) - {"occupation"}
+    assert summary["energy_drift"]["value"] == 0.5
+    assert "above monitors.energy_drift" in summary["energy_drift"]["warning"]
+    assert summary["particle_drift"] == {"value": 1e-15, "limit": 1e-10, "warning": ""}
 
 
 def test_energy_may_change_under_a_drive_or_a_force():

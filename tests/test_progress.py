@@ -2,11 +2,12 @@
 
 import io
 import logging
+import math
 
 import pytest
 
 from wigner_sim import progress as progress_module
-from wigner_sim.progress import Progress
+from wigner_sim.progress import Progress, RecentRate, duration_text
 
 
 class Terminal(io.StringIO):
@@ -32,8 +33,8 @@ def test_without_a_terminal_a_line_every_ten_seconds(clock, monkeypatch, caplog)
     with caplog.at_level(logging.INFO, logger="wigner_sim"), Progress(0.0, 1.0) as progress:
         steps(progress, clock, seconds=6.0)
     assert [record.getMessage() for record in caplog.records] == [
-        "t = 0.5 of 1, step 1, dN 1e-16",
-        "t = 1 of 1, step 3, dN 1e-16",
+        "t = 0.5 of 1, eta 12s, step 1, dN 1e-16",
+        "t = 1 of 1, eta 0s, step 3, dN 1e-16",
     ]
     assert progress_module.sys.stderr.getvalue() == ""
 
@@ -58,3 +59,21 @@ def test_nothing_when_not_wanted(stream, clock, monkeypatch, caplog):
         steps(progress, clock, seconds=60.0)
     assert shown.getvalue() == ""
     assert not caplog.records
+
+
+def test_the_rate_is_that_of_the_last_minute(clock):
+    rate = RecentRate(0.0, 100)
+    assert math.isnan(rate.seconds_left(1.0))
+    for second in range(1, 301):  # fast at first, ten times slower in the end
+        clock[0] = float(second)
+        rate.update(0.01 * second if second < 100 else 1.0 + 0.001 * (second - 100), 100 + second)
+    assert rate.seconds_left(2.2) == pytest.approx(1000.0, rel=0.02)
+    assert rate.steps_per_second == pytest.approx(1.0, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.347, "0.35s"), (12.4, "12s"), (160, "2m40s"), (11100, "3h05m"), (2e5, "2d07h"), (math.nan, "?")],
+)
+def test_durations(seconds, text):
+    assert duration_text(seconds) == text

@@ -49,7 +49,7 @@ def interrupted_after(n_steps, monkeypatch):
         yield lambda: next(n_asked) >= n_steps
 
     with monkeypatch.context() as patch:
-        patch.setattr(simulation, "_interrupts", interrupts)
+        patch.setattr(simulation, "interrupts", interrupts)
         yield
 
 

@@ -1,7 +1,8 @@
 """wigner_sim: electrons in crystals in phase space, to second order in gradients.
 
 Every verb of the command line is one function here: :func:`check`, :func:`run`, :func:`resume`,
-:func:`info`, :func:`exact`, :func:`compare`, :func:`converge`, :func:`make_movie`, :func:`plot_run`.
+:func:`sweep`, :func:`status_report`, :func:`info`, :func:`exact`, :func:`compare`, :func:`converge`,
+:func:`make_movie`, :func:`plot_run`, :func:`new_case`, :func:`examples`, :func:`copy_example`, :func:`about`.
 They are imported when first used, so that ``import wigner_sim`` stays fast.
 """
 
@@ -16,6 +17,9 @@ _HOME = {
     "check": "wigner_sim.simulation",
     "run": "wigner_sim.simulation",
     "resume": "wigner_sim.simulation",
+    "sweep": "wigner_sim.sweeps",
+    "status_report": "wigner_sim.run_status",
+    "check_report": "wigner_sim.reports",
     "info": "wigner_sim.reports",
     "exact": "wigner_sim.exact_runs",
     "compare": "wigner_sim.convergence",
@@ -24,6 +28,12 @@ _HOME = {
     "make_viewer": "wigner_sim.viewer",
     "plot_run": "wigner_sim.plotting",
     "open_run": "wigner_sim.runs",
+    "Run": "wigner_sim.runs",
+    "new_case": "wigner_sim.starting_points",
+    "examples": "wigner_sim.starting_points",
+    "copy_example": "wigner_sim.starting_points",
+    "about": "wigner_sim.versions",
+    "citation": "wigner_sim.versions",
 }
 __all__ = ["__version__", *_HOME]
 

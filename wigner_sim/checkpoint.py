@@ -58,6 +58,20 @@ class CheckpointStore:
             other.unlink(missing_ok=True)
         return path
 
+    def load(self, step: int) -> dict[str, Any]:
+        """State of the checkpoint at a step.
+
+        Raises
+        ------
+        CaseError
+            If there is none, naming those there are; or if it is damaged.
+        """
+        for path in self.paths():
+            if _step_of(path) == step:
+                return read_checkpoint(path)
+        there = ", ".join(str(_step_of(path)) for path in self.paths()) or "none"
+        raise CaseError(f"{self.directory}: no checkpoint at step {step}; there is {there}")
+
     def load_latest(self) -> dict[str, Any]:
         """State of the newest checkpoint that is whole; damaged ones are skipped with a warning.
 

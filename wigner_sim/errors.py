@@ -52,6 +52,12 @@ class WallTimeError(InterruptedRunError):
     exit_code = 4
 
 
+class SweepError(WignerSimError):
+    """Some members of a sweep failed; the others were run and collected."""
+
+    exit_code = 5
+
+
 #: What each exit code of the command line means.
 EXIT_CODES = {
     0: "done",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +22,8 @@ COARSE_TAIL = 1e-6
 STRONGEST_CORRECTION = {1: 0.3, 2: 0.1}
 #: More steps than this are taken for a mistake.
 MOST_STEPS = 1e9
+#: Where Linux tells a container or batch job how much memory it may use.
+MEMORY_LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 #: Arrays on the grid alive at once, as measured: real ones for H0(k) + U(x, t), matrices otherwise, by order.
 REAL_ARRAYS = 60
 MATRIX_ARRAYS = (8, 25, 50)
@@ -46,15 +50,23 @@ def matrix_memory_needed(grid: PhaseSpaceGrid, n_orbitals: int) -> float:
 
 def check_memory(needed: float) -> None:
     """Refuse what this machine cannot hold, before it tries."""
-    try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not told on this system
-        return
-    if needed > there:
+    there = machine_memory()
+    if there is not None and needed > there:
         raise CaseError(
             f"the grid needs about {needed / 1e9:.3g} GB of memory, this machine has {there / 1e9:.3g} GB: "
             "use fewer points in grid.n_x or grid.n_k"
         )
+
+
+def machine_memory() -> float | None:
+    """Bytes of memory there are, or that a container or batch job may use; None where that is not told."""
+    limits = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        limits.append(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+    for file in MEMORY_LIMIT_FILES:
+        with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+            limits.append(float(int(Path(file).read_text())))
+    return min(limits, default=None)
 
 
 def check_step_count(n_steps: float) -> None:

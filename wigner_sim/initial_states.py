@@ -210,6 +210,7 @@ def _resample(values: FloatArray, axis: int, n: int) -> FloatArray:
     """Fourier interpolation to ``n`` points along one axis with the same first point."""
     old = values.shape[axis]
     hat = np.fft.rfft(values, axis=axis)
-    if old % 2 == 0:  # the Nyquist mode has no partner of opposite sign
-        np.moveaxis(hat, axis, 0)[-1] = 0.0
+    fewest = min(old, n)
+    if fewest % 2 == 0:  # the Nyquist mode of the coarser grid has no partner of opposite sign
+        np.moveaxis(hat, axis, 0)[fewest // 2] = 0.0
     return np.fft.irfft(hat, n=n, axis=axis) * (n / old)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,12 @@ WATCHED = {
     "predicted_error": ("predicted_error",),
     "zener_probability": ("zener_probability",),
     "metric_smearing": ("metric_smearing",),
+    "occupation": ("occupation_min", "occupation_max"),
+}
+#: How far a scalar is from where it should be; its size, unless said otherwise.
+EXCESS: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "occupation_min": lambda c: -c,
+    "occupation_max": lambda c: c - 1.0,
 }
 REMEDIES = {
     "particle_drift": "the equation conserves it to rounding, so a number has become large or not finite: "
@@ -31,7 +38,9 @@ REMEDIES = {
     "spectral_tail": "the state has structure at the grid scale: use more points along that axis",
     "predicted_error": "gradients are strong for this order: use a higher one, or weaker fields",
     "zener_probability": "gradients, force or field are strong against the gap: compare with exact dynamics",
-    "metric_smearing": "f has structure finer than the size of the band's states: corrections do not converge there",
+    "metric_smearing": "f has structure finer than the band's states: corrections do not converge there",
+    "occupation": "more than one electron or less than none per state: use more points, a smaller step, or "
+    "weaker gradients",
 }
 
 
@@ -60,7 +69,9 @@ class Monitors:
         self._over_bands = baths.exchange_between_bands
         self._sums: dict[str, float] = {}
         self._stops = section.action == "stop"
-        self._warned: set[str] = set()
+        #: What each guard saw last, and the messages of those that were violated.
+        self.seen: dict[str, float] = {}
+        self.warnings: dict[str, str] = {}
 
     def check(self, time: float, scalars: Mapping[str, FloatArray]) -> None:
         """Look at one record.
@@ -76,27 +87,35 @@ class Monitors:
                     f"{name} is no longer finite at t = {time:.6g}: the step is unstable; reduce time.step"
                 )
         for guard, watched in WATCHED.items():
-            limit = self._limits[guard]
-            worst = max(
-                ((self._worst(name, scalars), name) for name in watched if name in scalars),
-                default=(0.0, ""),
-            )
-            if limit == "off" or worst[0] <= limit or guard in self._warned:
+            limit, present = self._limits[guard], [name for name in watched if name in scalars]
+            if limit == "off" or not present:
                 continue
+            excess, name = max((self._excess(name, scalars), name) for name in present)
+            self.seen[guard] = excess
+            if excess <= limit or guard in self.warnings:
+                continue
+            what = f"{name} leaves [0, 1] by" if guard == "occupation" else f"{name} is"
             message = (
-                f"{worst[1]} is {worst[0]:.2g} at t = {time:.6g}, above monitors.{guard} = {limit:g}; "
+                f"{what} {excess:.2g} at t = {time:.6g}, above monitors.{guard} = {limit:g}; "
                 f"{REMEDIES[guard]}"
             )
+            self.warnings[guard] = message
             if self._stops:
                 raise NumericalStopError(message)
-            self._warned.add(guard)
             _log.warning(message)
 
-    def _worst(self, name: str, scalars: Mapping[str, FloatArray]) -> float:
-        """Largest value of a watched scalar; a drift of the sum where bands exchange what they hold."""
+    def _excess(self, name: str, scalars: Mapping[str, FloatArray]) -> float:
+        """How far a watched scalar is off; a drift of the sum where bands exchange what they hold."""
         quantity = name.removesuffix("_drift")
         if not (self._over_bands and name.endswith("_drift")):
-            return float(np.abs(scalars[name]).max())
+            return float(np.max(EXCESS.get(name, np.abs)(scalars[name])))
         total = float(scalars[quantity].sum())
         first = self._sums.setdefault(quantity, total)
         return abs(total - first) / max(float(np.abs(scalars[quantity]).sum()), np.finfo(float).tiny)
+
+    def summary(self) -> dict[str, Any]:
+        """Per guard that is on: what it saw last, its limit, and its warning if there was one."""
+        return {
+            guard: {"value": value, "limit": self._limits[guard], "warning": self.warnings.get(guard, "")}
+            for guard, value in self.seen.items()
+        }

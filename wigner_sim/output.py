@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wigner_sim import __version__
+from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.provenance import timestamp
 
@@ -221,6 +222,11 @@ class NetcdfStream:
         self._dataset.history = f"{history}\n{timestamp()} {entry}".lstrip("\n")
         self._dataset.sync()
 
+    def set_attribute(self, name: str, value: Attribute) -> None:
+        """Set a global attribute, which need not be there yet."""
+        _set_attributes(self._dataset, {name: value})
+        self._dataset.sync()
+
     def close(self) -> None:
         """Close the file; closing twice does no harm."""
         if self._dataset.isopen():
@@ -253,11 +259,18 @@ def resume_stream(
 
     A file that a killed run left unreadable is kept as ``NAME.damaged`` and a new one is begun; the other
     parameters are those of :class:`NetcdfStream`.
+
+    Raises
+    ------
+    CaseError
+        If the file is whole but cannot be written to, for instance because it is open elsewhere.
     """
     path = Path(path)
     try:
         stream = NetcdfStream.reopen(path)
         stream.truncate_after(time)
+        if "case_resolved_toml" in attributes:  # its end may have been moved
+            stream.set_attribute("case_resolved_toml", attributes["case_resolved_toml"])
         stream.add_history(f"resumed at time {time!r} by wigner_sim {__version__}")
         return stream
     except FileNotFoundError:
@@ -265,12 +278,25 @@ def resume_stream(
     except CannotWriteError:  # the disk is at fault, not the file
         raise
     except (OSError, _UnreadableError, RuntimeError, IndexError, KeyError) as error:
+        if _readable(path):
+            raise CaseError(
+                f"{path}: whole, but cannot be written to ({error}): close it where it is open, in this "
+                "program or another, or give it back its permissions"
+            ) from None
         damaged = _free_name(path.with_name(f"{path.name}.damaged"))
         path.replace(damaged)
         _log.warning(
             "%s cannot be read (%s): kept as %s, begun anew at time %g", path, error, damaged.name, time
         )
     return NetcdfStream(path, variables, coordinates, attributes, **options)
+
+
+def _readable(path: Path) -> bool:
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            return "time" in dataset.variables
+    except (OSError, RuntimeError):
+        return False
 
 
 def write_static(

@@ -11,11 +11,12 @@ import numpy as np
 
 from wigner_sim.baths import Baths, build_baths
 from wigner_sim.case import Case, load_case
+from wigner_sim.earlier_runs import stored_density
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import Expression
 from wigner_sim.feasibility import check_memory, check_step_count, matrix_memory_needed, memory_needed
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
+from wigner_sim.initial_states import InitialState, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
@@ -24,7 +25,6 @@ from wigner_sim.matrix_moyal import MatrixMoyal
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
 from wigner_sim.models.vector_potential import with_vector_potential
-from wigner_sim.runs import open_run, phase_variable
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
 
@@ -287,36 +287,9 @@ def _initial_state(
     kind = parameters.pop("kind")
     if kind == "from_run":
         path, time = case.directory / parameters["run"], parameters["time"]
-        return InitialState(stored=_stored_density(path, time, bands[index], grid))
+        return InitialState(stored=stored_density(path, time, bands[index], grid))
     setting = Setting(grid.n_momentum_axes, grid.lengths, case.directory).with_numbers(hamiltonian.parameters)
     return build_initial_state(kind, parameters, setting, index, len(bands))
-
-
-def _stored_density(path: Path, time: float, band: int, grid: PhaseSpaceGrid) -> StoredDensity:
-    """Phase-space values of one band from an earlier run; a time of -1 means the last one stored."""
-    with open_run(path) as earlier:
-        stored = phase_variable(earlier.phase)
-        where = f"initial_state.run: {earlier.path}"
-        if band not in stored["band"].values:
-            raise CaseError(f"{where} has no band {band}, only {', '.join(map(str, stored['band'].values))}")
-        axes = tuple(map(str, stored.dims[2:]))
-        if axes != grid.dims:
-            raise CaseError(f"{where} has the axes {', '.join(axes)}, this case {', '.join(grid.dims)}")
-        for name, period in zip(grid.dims, grid.periods, strict=True):
-            theirs = float(stored[name].attrs["period"])
-            if not np.isclose(theirs, period, rtol=1e-9):
-                raise CaseError(f"{where} has the period {theirs:g} along {name}, this case {period:g}")
-        times = stored["time"].values
-        if not times.size:
-            raise CaseError(f'{where} has stored no state (its output.phase_every was "never"?)')
-        nearest = times[np.abs(times - time).argmin()] if time >= 0 else times[-1]
-        if time >= 0 and abs(nearest - time) > 1e-9 * max(1.0, time):
-            raise CaseError(
-                f"initial_state.time: {earlier.path} has no state at {time:g}; nearest: {nearest:g}"
-            )
-        values = np.asarray(stored.sel(band=band, time=nearest), dtype=float)
-        face = str(stored.name)
-    return StoredDensity(face, values)  # type: ignore[arg-type]
 
 
 def describe(problem: Problem) -> Sequence[str]:

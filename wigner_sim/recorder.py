@@ -86,6 +86,11 @@ class Recorder:
             specs, arrays = geometry_variables([band.effective(0.0) for band in self._bands])
             write_static(path, specs, coordinates, attributes, arrays, **options)
 
+    def note_stop(self, reason: str) -> None:
+        """Leave in every file why the run stopped."""
+        for stream in self._streams.values():
+            stream.set_attribute("stop_reason", reason)
+
     def close(self) -> None:
         """Close all files."""
         for stream in self._streams.values():

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from wigner_sim.errors import CaseError
+from wigner_sim.feasibility import machine_memory
+from wigner_sim.forecast import bytes_text, disk_needed, free_disk, seconds_per_step, stream_forecasts
 from wigner_sim.problem import describe
-from wigner_sim.recorder import STREAMS, stream_variables
-from wigner_sim.runs import Run, open_run
-from wigner_sim.selection import select
+from wigner_sim.progress import duration_text
+from wigner_sim.run_status import health
+from wigner_sim.runs import open_run
 from wigner_sim.simulation import Prepared
 
 
@@ -33,30 +33,34 @@ def check_report(prepared: Prepared) -> str:
     n_steps = int(np.ceil(problem.duration / prepared.propagator.dt - 1e-9))
     dt, reason = prepared.propagator.dt, prepared.step_reason
     lines.append(f"step: {dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({reason})")
-    state = prepared.propagator.w.nbytes / 1e6
-    lines.append(f"memory: about {problem.memory / 1e6:.3g} MB, of which {state:.3g} MB for the state")
-    lines += _disk_lines(prepared, n_steps)
+    lines += _resource_lines(prepared, n_steps)
     lines += [f"warning: {warning}" for warning in prepared.warnings]
     return "\n".join(lines)
 
 
-def _disk_lines(prepared: Prepared, n_steps: int) -> list[str]:
-    """What each stream will take on disk before compression."""
-    output, grid = prepared.case.output, prepared.problem.grid
-    n_bands, n_bytes = len(prepared.stack.bands), 4 if output.precision == "float32" else 8
-    lines = []
-    for name in STREAMS:
-        every = getattr(output, f"{name}_every")
-        if every == "never":
-            continue
-        n_records = (
-            prepared.problem.duration / every if isinstance(every, float) else n_steps / every["steps"]
+def _resource_lines(prepared: Prepared, n_steps: int) -> list[str]:
+    """Memory, disk by stream before compression, and real time as measured on a few steps."""
+    problem, case, propagator = prepared.problem, prepared.case, prepared.propagator
+    state = propagator.w.nbytes
+    there = machine_memory()
+    of = "" if there is None else f" of {bytes_text(there)}"
+    lines = [f"memory: about {bytes_text(problem.memory)}{of}, of which {bytes_text(state)} for the state"]
+    forecasts = stream_forecasts(
+        case.output, problem.grid, len(prepared.stack.bands), problem.duration, n_steps
+    )
+    lines += [
+        f"{each.stream}.nc: about {each.n_records} records, {bytes_text(each.n_bytes)}" for each in forecasts
+    ]
+    total, free = bytes_text(disk_needed(forecasts, state)), bytes_text(free_disk(case.directory))
+    lines.append(f"disk: about {total} before compression, with checkpoints; {free} are free")
+    seconds = seconds_per_step(propagator)
+    step, whole = duration_text(seconds), duration_text(n_steps * seconds)
+    lines.append(f"time: about {step} per step (measured), {whole} in all without output")
+    limit = case.limits.wall_time
+    if limit is not None and n_steps * seconds > limit:
+        lines.append(
+            f"warning: more than limits.wall_time, {duration_text(limit)}: it will have to be resumed"
         )
-        specs = stream_variables(name, select(output, grid), output.face)
-        sizes = dict(zip(grid.dims, grid.shape, strict=True)) | {"band": n_bands, "time": 1}
-        values = sum(float(np.prod([sizes[dim] for dim in spec.dims])) for spec in specs)
-        size = (np.ceil(n_records) + 1) * values * (8 if name == "scalars" else n_bytes)
-        lines.append(f"{name}.nc: about {np.ceil(n_records) + 1:.6g} records, {size / 1e6:.3g} MB")
     return lines
 
 
@@ -74,7 +78,7 @@ def info(path: str | Path) -> str:
         If there is no run.
     """
     with open_run(path) as run:
-        status, state = run.status, _state(run)
+        status, state = run.status, health(run.directory)
         scalars = run.scalars
         attributes = scalars.attrs
         lines = [
@@ -96,15 +100,6 @@ def info(path: str | Path) -> str:
                 size = f"{file.stat().st_size / 1e6:.3g} MB"
                 lines.append(f"{file.name}: {size}{records}: {', '.join(map(str, dataset.data_vars))}")
     return "\n".join(lines)
-
-
-def _state(run: Run) -> str:
-    """What the run says of itself, unless it was killed and could not."""
-    state = str(run.status.get("state", "unknown"))
-    if state == "running":
-        with contextlib.suppress(CaseError, OSError), run.directory.lock():
-            return "killed; its last checkpoint is where `wigner-sim resume` continues"
-    return state
 
 
 def _conservation_lines(scalars: xr.Dataset) -> list[str]:

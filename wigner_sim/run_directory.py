@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -61,11 +62,21 @@ class RunDirectory:
         """The case as the user wrote it."""
         return (self.path / CASE_FILE).read_text(encoding="utf-8")
 
+    def replace_case(self, case: Case) -> None:
+        """Put a changed case in the place of the resolved one, with the remarks on earlier changes."""
+        resolved = self.path / RESOLVED_FILE
+        lines = resolved.read_text(encoding="utf-8").splitlines(keepends=True)
+        remarks = "".join(itertools.takewhile(lambda line: line.startswith("#"), lines))
+        self._replace(resolved, remarks + case.to_toml())
+
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Replace ``status.json`` in one piece, so that a reader never sees half of it."""
-        aside = self.path / f".status.json.tmp-{os.getpid()}"
-        aside.write_text(json.dumps(dict(status), indent=2, default=float) + "\n", encoding="utf-8")
-        aside.replace(self.status_path)
+        self._replace(self.status_path, json.dumps(dict(status), indent=2, default=float) + "\n")
+
+    def _replace(self, path: Path, text: str) -> None:
+        aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
 
     def read_status(self) -> dict[str, Any]:
         """Last status written; empty if there is none."""

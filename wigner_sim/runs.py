@@ -18,7 +18,7 @@ from wigner_sim.case import Case
 from wigner_sim.case.loading import RESOLVED_FILE, load_case
 from wigner_sim.errors import CaseError
 from wigner_sim.output import complete_times
-from wigner_sim.run_directory import RUNS, RunDirectory, numbered_directories
+from wigner_sim.run_directory import RUNS, STREAMS, RunDirectory, numbered_directories
 
 FACES = ("f", "w", "c")
 CONSERVED = ("particle_number", "energy")
@@ -116,7 +116,7 @@ def open_run(path: str | Path) -> Run:
         If there is no run.
     """
     path = Path(path)
-    if (path / RESOLVED_FILE).is_file() or any(path.glob("*.nc")):
+    if (path / RESOLVED_FILE).is_file() or any(RunDirectory(path).stream_path(s).is_file() for s in STREAMS):
         return Run(path)
     numbered = numbered_directories(path / RUNS) or numbered_directories(path)
     if numbered:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import logging
 import shlex
-import signal
-import threading
 import time as wall_time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from wigner_sim.case import Case
-from wigner_sim.errors import BandTouchingError, CaseError, InterruptedRunError, NumericalStopError
+from wigner_sim.errors import (
+    BandTouchingError,
+    CaseError,
+    InterruptedRunError,
+    NumericalStopError,
+    WallTimeError,
+)
 from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
+from wigner_sim.forecast import check_disk, stream_forecasts
+from wigner_sim.interrupts import interrupts
 from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
 from wigner_sim.monitors import Monitors
 from wigner_sim.problem import Problem, build_problem, describe, read_case
@@ -28,6 +33,7 @@ from wigner_sim.propagator import Propagator
 from wigner_sim.provenance import provenance
 from wigner_sim.recorder import Recorder
 from wigner_sim.run_directory import RunDirectory, create_run_directory
+from wigner_sim.run_status import run_status
 from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.selection import select
@@ -63,11 +69,19 @@ def prepare(case: Case) -> Prepared:
     problem = build_problem(case)
     select(case.output, problem.grid)
     stack = problem.stack()
-    warnings = [*check_resolution(problem.grid, stack), *check_gradients(stack)]
+    warnings = [
+        f"{key} is a function of this Python session: a run of this case can be resumed from here only, or "
+        "with functions={...}"
+        for key in case.session_functions()
+    ]
+    warnings += [*check_resolution(problem.grid, stack), *check_gradients(stack)]
     w = problem.initial_density(stack)
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     state = stack.assemble(w)
     dt, reason = _time_step(case, problem, stack, state)
+    n_steps = int(np.ceil(problem.duration / dt))
+    forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)
+    check_disk(forecasts, state.nbytes, case.directory)
     return Prepared(case, problem, stack, _propagator(case, problem, stack, state, dt), reason, warnings)
 
 
@@ -145,27 +159,60 @@ def run(case: Case | str | Path, overrides: Sequence[str] = (), show_progress: b
     InterruptedRunError
         After an interrupt, with a checkpoint to resume from.
     """
+    started = wall_time.monotonic()
     prepared = check(case, overrides)
+    if prepared.case.sweep is not None:
+        _log.info("one run as the case stands; for its section [sweep]: wigner-sim sweep")
     directory = create_run_directory(prepared.case)
-    return Simulation(prepared, directory, show_progress).integrate()
+    return Simulation(prepared, directory, show_progress, started=started).integrate()
 
 
-def resume(path: str | Path, show_progress: bool = False) -> Run:
-    """Continue a stopped run from its last checkpoint; nothing but its directory is needed.
+def resume(
+    path: str | Path,
+    show_progress: bool = False,
+    until: float | None = None,
+    from_step: int | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> Run:
+    """Continue a stopped run from a checkpoint; nothing but its directory is needed.
+
+    Parameters
+    ----------
+    path : path
+        Run directory, or case directory for its latest run.
+    show_progress : bool
+    until : float, time, optional
+        A new end of the run, also beyond the one it has reached; recorded as its ``time.end``.
+    from_step : int, optional
+        Step of the checkpoint to continue from; the newest if left out.  What was stored after it is dropped.
+    functions : mapping, optional
+        Python functions of a case that was made in another Python session, ``{"hamiltonian.source": H}``.
 
     Raises
     ------
     CaseError
-        If there is no such run, no checkpoint, or nothing left to do.
+        If there is no such run or checkpoint, or nothing left to do.
     """
+    started = wall_time.monotonic()
     directory = open_run(path).directory
-    if not directory.checkpoints.paths():
-        raise CaseError(f"{directory.path}: no checkpoint to resume from")
-    checkpoint = directory.checkpoints.load_latest()
-    case = directory.case
-    if checkpoint["propagator"]["time"] >= case.time.end:
-        raise CaseError(f"{directory.path}: the run is complete (t = {case.time.end:g})")
-    return Simulation(prepare_resumed(case, checkpoint), directory, show_progress, checkpoint).integrate()
+    case, store = directory.case, directory.checkpoints
+    if functions is not None:
+        case = case.with_functions(functions)
+    if until is not None:
+        case = case.with_overrides([f"time.end={float(until)!r}"])
+    if not (store.directory.is_dir() or directory.stream_path("scalars").exists()):
+        # killed before it began, or made by a sweep and not begun
+        return Simulation(prepare(case), directory, show_progress, started=started).integrate()
+    checkpoint = store.load_latest() if from_step is None else store.load(from_step)
+    reached = checkpoint["propagator"]["time"]
+    if reached >= case.time.end:
+        remedy = "extend it with --until" if until is None else "it can only be extended"
+        raise CaseError(f"{directory.path}: the run is complete (t = {reached:g}); {remedy}")
+    prepared = prepare_resumed(case, checkpoint)
+    if until is not None:
+        with directory.lock():
+            directory.replace_case(case)
+    return Simulation(prepared, directory, show_progress, checkpoint, started).integrate()
 
 
 class Simulation:
@@ -178,6 +225,8 @@ class Simulation:
     show_progress : bool
     checkpoint : mapping, optional
         What ``prepared`` continues from.
+    started : float, optional
+        ``time.monotonic()`` from which the limit of real time counts; now, if left out.
     """
 
     def __init__(
@@ -186,7 +235,9 @@ class Simulation:
         directory: RunDirectory,
         show_progress: bool = False,
         checkpoint: Mapping[str, Any] | None = None,
+        started: float | None = None,
     ):
+        self._started = wall_time.monotonic() if started is None else started
         self._prepared = prepared
         self._case, self._problem = prepared.case, prepared.problem
         self._propagator = prepared.propagator
@@ -203,32 +254,36 @@ class Simulation:
             prepared.case.monitors, prepared.problem.hamiltonian, prepared.problem.baths
         )
         self._run_id = str(uuid.uuid4())
+        self._progress: Progress | None = None
         self._resumed = checkpoint is not None
         if checkpoint is not None:
             self._restore(checkpoint)
 
     def integrate(self) -> Run:
         """Step to the end of the run, recording on the way."""
-        started = wall_time.monotonic()
         with ExitStack() as stack:
             stack.enter_context(self._directory.lock())
             stack.enter_context(self._directory.logging_to_file())
-            interrupted = stack.enter_context(_interrupts())
+            interrupted = stack.enter_context(interrupts())
             self._announce()
             try:
                 stack.enter_context(closing(self._recorder))
                 self._recorder.open(
                     self._directory, self._attributes(), self._propagator.time if self._resumed else None
                 )
+                self._recorder.note_stop("none yet: running or killed")
                 self._step_to_end(interrupted)
             except InterruptedRunError:
                 raise
             except BaseException as error:
                 reason = str(error) or type(error).__name__
-                self._directory.write_status(self._status(f"stopped: {reason}"))
+                with suppress(OSError, RuntimeError):  # the disk may be what failed
+                    self._recorder.note_stop(reason)
+                    self._directory.write_status(self._status(f"stopped: {reason}"))
                 _log.error("stopped at t = %.6g: %s", self._propagator.time, reason)
                 raise
-            _log.info("done: %d steps in %.1f s", self._propagator.n_steps, wall_time.monotonic() - started)
+            seconds = wall_time.monotonic() - self._started
+            _log.info("done: %d steps in %.1f s", self._propagator.n_steps, seconds)
         return open_run(self._directory.path)
 
     # --- phases ---
@@ -258,17 +313,20 @@ class Simulation:
 
     def _step_to_end(self, interrupted: Callable[[], bool]) -> None:
         propagator, end = self._propagator, self._problem.duration
-        with Progress(propagator.time, end, self._shown) as progress:
+        with Progress(propagator.time, end, self._shown, propagator.n_steps) as progress:
+            self._progress = progress
             if not self._resumed:
                 self._record()
                 self._checkpoint_schedule.due(0, 0.0)
                 self._save("running")
+            else:
+                self._directory.write_status(self._status("running"))
             while propagator.time < end:
                 if interrupted():
-                    self._stop_for_now()
+                    self._stop_for_now("interrupted", InterruptedRunError)
                 self._advance(min(end, self._recorder.next_time()))
                 self._record()
-                progress.update(propagator.time, self._figures())
+                progress.update(propagator.time, self._figures(), propagator.n_steps)
                 if self._status_schedule.due(propagator.n_steps, propagator.time):
                     self._directory.write_status(self._status("running"))
                 # checkpoints never shape a step: when they fall must not change the result
@@ -276,6 +334,10 @@ class Simulation:
                     propagator.n_steps, propagator.time
                 ):
                     self._save("running")
+                # after a step: however short the limit, a run that is resumed again and again gets on
+                if propagator.time < end and self._out_of_time():
+                    self._stop_for_now("wall-time limit", WallTimeError)
+            self._recorder.note_stop("complete")
             self._save("complete")
 
     def _advance(self, limit: float) -> None:
@@ -302,7 +364,7 @@ class Simulation:
     def _figures(self) -> dict[str, str]:
         """What the progress line says besides the time."""
         latest = self._recorder.latest
-        figures = {"step": str(self._propagator.n_steps)}
+        figures = {"step": str(self._propagator.n_steps), "dt": f"{self._propagator.last_step:.3g}"}
         if latest:
             worst = {name: float(np.abs(values).max()) for name, values in latest.items()}
             figures |= {
@@ -316,13 +378,12 @@ class Simulation:
     # --- state ---
 
     def _status(self, state: str) -> dict[str, Any]:
-        propagator = self._propagator
-        return {
-            "state": state,
-            "time": propagator.time,
-            "end": self._problem.duration,
-            "n_steps": propagator.n_steps,
-        }
+        rate = None if self._progress is None else self._progress.rate
+        seconds = wall_time.monotonic() - self._started
+        guards = self._monitors.summary()
+        return run_status(
+            state, self._propagator, self._problem.duration, self._run_id, seconds, rate, guards
+        )
 
     def _save(self, state: str) -> None:
         self._directory.checkpoints.save(
@@ -342,33 +403,15 @@ class Simulation:
         self._recorder.restore(checkpoint["recorder"])
         self._checkpoint_schedule.restore(checkpoint["checkpoint_schedule"])
 
-    def _stop_for_now(self) -> None:
+    def _out_of_time(self) -> bool:
+        limit = self._case.limits.wall_time
+        return limit is not None and wall_time.monotonic() - self._started > limit
+
+    def _stop_for_now(self, reason: str, error: type[InterruptedRunError]) -> NoReturn:
         """Leave a checkpoint and say how to go on."""
-        self._save("stopped: interrupted")
-        reason = f"interrupted at t = {self._propagator.time:.6g}"
+        self._recorder.note_stop(reason)
+        self._save(f"stopped: {reason}")
+        reason = f"{reason} at t = {self._propagator.time:.6g}"
         _log.info(reason)
         path = shlex.quote(str(self._directory.path))
-        raise InterruptedRunError(f"{reason}; continue with: wigner-sim resume {path}")
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT or SIGTERM into a flag; a second one acts as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    caught: list[int] = []
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        for each, action in previous.items():
-            signal.signal(each, action)
-
-    for number in previous:
-        signal.signal(number, handler)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        for number, action in previous.items():
-            signal.signal(number, action)
+        raise error(f"{reason}; continue with: wigner-sim resume {path}")

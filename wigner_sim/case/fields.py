@@ -82,7 +82,7 @@ def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 FILE_REFERENCE = re.compile(r"python:(?P<script>.+\.py):(?P<function>[^\W\d]\w*)|array:(?P<array>.+\.npy)")
-SOURCE = re.compile(r"named:\w+|python:.+\.py:[^\W\d]\w*|tight_binding|terms")
+SOURCE = re.compile(r"named:\w+|python:.+\.py:[^\W\d]\w*|callable:[\w.]*:.+|tight_binding|terms")
 
 
 def _expression(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
@@ -38,10 +38,9 @@ class CaseKey:
 
 
 def section_model(field: FieldInfo) -> type[Section] | None:
-    """Return the model of a field that is a section with a fixed set of keys, or a list of such sections."""
-    annotation = field.annotation
-    if get_origin(annotation) is tuple:
-        annotation = get_args(annotation)[0]
+    """Return the model of a field that is a section with fixed keys, optional or listed or neither."""
+    given = [kind for kind in get_args(field.annotation) if kind not in (type(None), Ellipsis)]
+    annotation = given[0] if len(given) == 1 else field.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 

@@ -6,7 +6,7 @@ import copy
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,8 +15,9 @@ from pydantic import PrivateAttr, ValidationError
 from wigner_sim.case.diagnosis import Origin, explain, nearest
 from wigner_sim.case.references import Reference, find_references, rename_references
 from wigner_sim.case.schema import CaseSections
-from wigner_sim.case.toml_text import emit_document
+from wigner_sim.case.toml_text import emit_document, emit_value
 from wigner_sim.errors import CaseError
+from wigner_sim.models.callables import callable_reference, is_session_reference
 
 CASE_FILE = "case.toml"
 RESOLVED_FILE = "case.resolved.toml"
@@ -51,8 +52,50 @@ class Case(CaseSections):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], path: str | Path | None = None) -> Self:
-        """Make a case from nested dictionaries; ``path`` is the file that relative file names start from."""
-        return cls._validated(Origin(None if path is None else Path(path), data=copy.deepcopy(dict(data))))
+        """Make a case from nested dictionaries.
+
+        Parameters
+        ----------
+        data : mapping
+            As in a file.  Where a file would name a Python function, the function itself may stand.
+        path : path, optional
+            The file that relative file names start from; runs are written beside it.
+        """
+        return cls._validated(Origin(None if path is None else Path(path), data=_without_functions(data)))
+
+    @classmethod
+    def build(
+        cls,
+        grid: Mapping[str, Any],
+        hamiltonian: Mapping[str, Any] | str | Callable[..., Any],
+        initial_state: Mapping[str, Any] | str | Callable[..., Any],
+        time: Mapping[str, Any] | float,
+        directory: str | Path = ".",
+        **sections: Any,
+    ) -> Self:
+        """Make a case from its sections.
+
+        Parameters
+        ----------
+        grid : mapping
+        hamiltonian : mapping, str or callable
+            The section, or its ``source`` alone: a name, or a function H(x, k, t) (any of these arguments).
+        initial_state : mapping, str or callable
+            The section, or the occupation symbol c(x, k) alone, as a formula or a function.
+        time : mapping or number
+            The section, or its ``end`` alone.
+        directory : path
+            Where relative file names start, and where runs are written.
+        **sections
+            ``title``, ``bands``, ``equation``, ``output``, ``monitors``, ``limits``, ``sweep``.
+        """
+        if not isinstance(hamiltonian, Mapping):
+            hamiltonian = {"source": hamiltonian}
+        if not isinstance(initial_state, Mapping):
+            initial_state = {"kind": "symbol", "c": initial_state}
+        time = time if isinstance(time, Mapping) else {"end": time}
+        given = {"grid": grid, "hamiltonian": hamiltonian, "initial_state": initial_state, "time": time}
+        return cls.from_dict({**given, **sections}, Path(directory) / CASE_FILE)
 
     @classmethod
     def _validated(cls, origin: Origin) -> Self:
@@ -77,8 +120,11 @@ class Case(CaseSections):
     def name(self) -> str:
         """Name of the directory the case lives in, also for the copy in one of its run directories."""
         directory = self.directory.resolve()
-        in_run = directory.name.isdigit() and directory.parent.name == "runs"
-        return directory.parents[1].name if in_run else directory.name
+        while directory.name.isdigit() and directory.parent != directory:
+            directory = directory.parent
+            if not directory.name.isdigit():  # runs, exact or sweeps
+                directory = directory.parent
+        return directory.name
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -118,6 +164,25 @@ class Case(CaseSections):
         for override in overrides:
             _apply_override(data, override)
         return self._validated(Origin(self.path, self._origin.text, self.overrides + overrides, data))
+
+    def member(self, values: Mapping[str, Any]) -> Self:
+        """Return the case without its sweep, with ``{"section.key": value}`` in it."""
+        data = copy.deepcopy({name: table for name, table in self._origin.data.items() if name != "sweep"})
+        for path, value in values.items():
+            _set_key(data, path.split("."), value, path)
+        given = tuple(f"{path}={emit_value(value)}" for path, value in values.items())
+        return self._validated(Origin(self.path, self._origin.text, self.overrides + given, data))
+
+    def with_functions(self, functions: Mapping[str, Callable[..., Any]]) -> Self:
+        """Return the case with Python functions in it, ``{"hamiltonian.source": H}``."""
+        data = copy.deepcopy(dict(self._origin.data))
+        for path, function in functions.items():
+            _set_key(data, path.split("."), function, path)
+        return self._validated(Origin(self.path, self._origin.text, self.overrides, _without_functions(data)))
+
+    def session_functions(self) -> tuple[str, ...]:
+        """Keys that hold Python functions known in this Python session only."""
+        return tuple(_session_keys(self.to_dict()))
 
     def references(self) -> tuple[Reference, ...]:
         """Python and array files the case points to, each once."""
@@ -159,6 +224,26 @@ class Case(CaseSections):
         return self._validated(Origin(path, "", self.overrides, data))
 
 
+def _without_functions(value: Any) -> Any:
+    """A copy of nested tables and lists where references stand for functions."""
+    if isinstance(value, Mapping):
+        return {name: _without_functions(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_functions(entry) for entry in value]
+    return callable_reference(value) if callable(value) else copy.deepcopy(value)
+
+
+def _session_keys(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield from _session_keys(entry, f"{path}.{name}" if path else name)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _session_keys(entry, path)
+    elif is_session_reference(value):
+        yield path
+
+
 def emit_comment(text: str) -> str:
     """Text on one line, without control characters."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
@@ -180,22 +265,24 @@ def _apply_override(data: dict[str, Any], override: str) -> None:
     path = [name.strip() for name in target.split(".")]
     if not equals or not all(path):
         raise CaseError(f"--set {override}: expected section.key=value")
+    _set_key(data, path, _override_value(text.strip()), f"--set {override}")
+
+
+def _set_key(data: dict[str, Any], path: Sequence[str], value: Any, what: str) -> None:
     table: Any = data
     for name in path[:-1]:
-        table = _entry(table, name, override) if isinstance(table, list) else table.setdefault(name, {})
+        table = _entry(table, name, what) if isinstance(table, list) else table.setdefault(name, {})
         if not isinstance(table, dict | list):
-            raise CaseError(f"--set {override}: {name} is not a table")
+            raise CaseError(f"{what}: {name} is not a table")
     if isinstance(table, list):
-        raise CaseError(
-            f"--set {override}: {path[-2]} is a list: set all of it, or keys of one of its tables"
-        )
-    table[path[-1]] = _override_value(text.strip())
+        raise CaseError(f"{what}: {path[-2]} is a list: set all of it, or keys of one of its tables")
+    table[path[-1]] = value
 
 
-def _entry(tables: list[Any], name: str, override: str) -> Any:
+def _entry(tables: list[Any], name: str, what: str) -> Any:
     """Entry of a list of tables, counted from 0."""
     if not (name.isdigit() and int(name) < len(tables)):
-        raise CaseError(f"--set {override}: expected a number from 0 to {len(tables) - 1}, got {name}")
+        raise CaseError(f"{what}: expected a number from 0 to {len(tables) - 1}, got {name}")
     return tables[int(name)]
 
 

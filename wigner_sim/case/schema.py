@@ -14,8 +14,10 @@ from wigner_sim.case.sections.equation import EquationSection
 from wigner_sim.case.sections.grid import GridSection
 from wigner_sim.case.sections.hamiltonian import BandsSection, HamiltonianSection
 from wigner_sim.case.sections.initial_state import GaussianState, InitialState
+from wigner_sim.case.sections.limits import LimitsSection
 from wigner_sim.case.sections.relaxation import RelaxationSection, Reservoirs
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
+from wigner_sim.case.sections.sweep import SweepSection
 
 
 class CaseSections(Section):
@@ -36,6 +38,8 @@ class CaseSections(Section):
     time: TimeSection = Field(description="Duration and stepping.")
     output: OutputSection = Field(default_factory=OutputSection, description="What is stored.")
     monitors: MonitorsSection = Field(default_factory=MonitorsSection, description="Guards.")
+    limits: LimitsSection = Field(default_factory=LimitsSection, description="What a run may use.")
+    sweep: SweepSection | None = Field(default=None, description="Values to run the case with.")
 
     @model_validator(mode="after")
     def _fill_from_other_sections(self) -> CaseSections:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import nearest_match
+from wigner_sim.models import callables
 from wigner_sim.models.checks import probe_points
 from wigner_sim.models.hamiltonian import ComplexArray, FloatArray, Hamiltonian, separable_hamiltonian
 from wigner_sim.models.setting import Setting, read_structure
@@ -36,7 +37,7 @@ class UserFunction:
     """A function from a user's file, with its parameters filled in."""
 
     function: Callable[..., Any]
-    module: ModuleType
+    module: ModuleType | Callable[..., Any]
     label: str
     coordinates: frozenset[str]
     parameters: Mapping[str, Any]
@@ -63,8 +64,8 @@ class UserFunction:
 
 
 def is_python_source(source: Any) -> bool:
-    """Whether ``source`` points into a python file."""
-    return isinstance(source, str) and source.startswith(PREFIX)
+    """Whether ``source`` points into a python file, or to a function given directly."""
+    return isinstance(source, str) and source.startswith((PREFIX, callables.PREFIX))
 
 
 def load_function(
@@ -75,7 +76,8 @@ def load_function(
     Parameters
     ----------
     source : str
-        ``python:FILE.py:FUNCTION``, FILE relative to the directory of the case.
+        ``python:FILE.py:FUNCTION``, FILE relative to the directory of the case; or what
+        :func:`wigner_sim.models.callables.callable_reference` gives.
     parameters : mapping
         Passed by name.  ``L``, ``Lx``, ... are filled in where the function names them.
     setting : Setting
@@ -87,6 +89,11 @@ def load_function(
     CaseError
         If file, function or a parameter is missing (with the nearest match), or the import fails.
     """
+    if source.startswith(callables.PREFIX):
+        given = callables.find_callable(source)
+        label = f"function {getattr(given, '__name__', source)}"
+        used, filled = _bind(given, label, parameters, setting, coordinates)
+        return UserFunction(given, given, label, used, filled)  # it may carry what a file would set
     name, _, function_name = source.removeprefix(PREFIX).rpartition(":")
     if not name or not function_name:
         raise CaseError(f"the source '{source}' must read python:FILE.py:FUNCTION")
@@ -94,8 +101,8 @@ def load_function(
     label = f"python file {name}, function {function_name}"
     function = getattr(module, function_name, None)
     if not callable(function):
-        callables = [each for each, value in vars(module).items() if inspect.isroutine(value)]
-        hint = nearest_match(function_name, callables) or f"; it has {', '.join(callables) or 'no functions'}"
+        names = [each for each, value in vars(module).items() if inspect.isroutine(value)]
+        hint = nearest_match(function_name, names) or f"; it has {', '.join(names) or 'no functions'}"
         raise CaseError(f"python file {name} has no function '{function_name}'{hint}")
     used, filled = _bind(function, label, parameters, setting, coordinates)
     return UserFunction(function, module, label, used, filled)

@@ -15,7 +15,7 @@ class HamiltonianSection(Section):
         ...,
         "Where H comes from: a named model, a Python function (x, k, t, **parameters) -> (..., N, N), "
         "hoppings, or a sum of (function of x) times (matrix function of k).",
-        '"named:MODEL", "python:FILE.py:FUNCTION", "tight_binding" or "terms"',
+        '"named:MODEL", "python:FILE.py:FUNCTION", "callable:MODULE:FUNCTION", "tight_binding" or "terms"',
     )
     parameters: FreeTable = key(
         {},

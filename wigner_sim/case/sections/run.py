@@ -100,6 +100,11 @@ class MonitorsSection(Section):
     metric_smearing: Literal["off"] | Positive = key(
         1.0, "Smearing by the quantum metric at the spectral edge of f.", 'a number > 0 or "off"'
     )
+    occupation: Literal["off"] | Positive = key(
+        "off",
+        "How far the occupation c may leave [0, 1], for states of electrons that are to keep to it.",
+        'a number > 0 or "off"',
+    )
     action: Literal["warn", "stop"] = key(
         "warn", "What happens when a guard is violated.", '"warn" or "stop"'
     )

@@ -1,0 +1,216 @@
+"""Before a run: templates, shipped cases, the forecast, and what will not fit."""
+
+import re
+import runpy
+import shutil
+import tomllib
+
+import pytest
+from shipped import CASES, ROOT
+from tiny_cases import TEXTURE, make_case, write_case
+
+from wigner_sim import __version__, feasibility, forecast, starting_points, versions
+from wigner_sim.case import Case, case_keys, load_case
+from wigner_sim.case.full_text import full_text
+from wigner_sim.cli import main
+from wigner_sim.errors import CaseError
+from wigner_sim.forecast import bytes_text, seconds_per_step
+from wigner_sim.reports import check_report
+from wigner_sim.runs import open_run
+from wigner_sim.simulation import check, run
+from wigner_sim.starting_points import copy_example, examples, new_case, templates
+
+ALL = [*templates(), *(case.name for case in CASES)]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# --- new ---
+
+
+@pytest.mark.parametrize("template", ALL)
+def test_every_template_becomes_a_valid_case_with_its_files(template, here):
+    case = load_case(new_case("deep/mine", template))
+    assert case.title
+    for reference in case.references():
+        assert case.reference_path(reference).parent == case.directory
+
+
+@pytest.mark.parametrize("template", list(templates()))
+def test_the_small_templates_run(template, here, capsys):
+    assert main(["new", "mine", "--template", template]) == 0
+    small = [f"--set=output.{name}_every=never" for name in ("fields", "phase")]
+    small.append("--set=output.scalars_every={steps=1}")
+    end = load_case("mine").time.end / 100
+    assert main(["run", "mine", "--quiet", "--set", f"time.end={end}", *small]) == 0
+    if template != "plane":  # four axes are kept coarse
+        assert "resolve it better" not in capsys.readouterr().err
+    assert open_run("mine").status["state"] == "complete"
+
+
+@pytest.mark.parametrize("template", ALL)
+def test_the_full_file_means_the_same(template, here):
+    short, full = load_case(new_case("short", template)), load_case(new_case("full", template, full=True))
+    assert full == short
+
+
+def test_the_full_file_lists_every_key_with_its_default_and_meaning(here):
+    text = (new_case("full", full=True) / "case.toml").read_text()
+    kind = tomllib.loads(text)["initial_state"]["kind"]
+    for key in case_keys():
+        if key.kind not in ("", kind):
+            continue
+        assert re.search(rf"^#?{key.name} = ", text, re.MULTILINE), key
+        words = re.sub(r"\n#   ", " ", text)
+        assert key.description in words
+    assert "#order = 2\n" in text
+    assert '"thermal"' in text
+
+
+def test_the_comments_of_the_full_file_are_the_defaults():
+    """With every default put in by hand, the case is the same."""
+    document = full_text(Case.from_dict(TEXTURE).to_toml())
+    uncommented = re.sub(r"^#(?=\w+ = (?!<))", "", document, flags=re.MULTILINE)
+    without_sweep = uncommented.split("#[sweep]")[0]
+    assert Case.from_dict(tomllib.loads(without_sweep)) == Case.from_dict(TEXTURE)
+
+
+def test_what_new_refuses(here, capsys):
+    assert main(["new", "mine", "--template", "chian"]) == 2
+    assert "no template 'chian': did you mean 'chain'?" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+    (here / "mine").mkdir()
+    assert main(["new", "mine"]) == 2
+    assert "mine exists already" in capsys.readouterr().err
+    assert main(["new"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ALL)
+
+
+# --- examples ---
+
+
+def test_examples_are_listed_and_copied_without_their_runs(here, capsys):
+    assert list(examples()) == [case.name for case in CASES]
+    assert main(["examples"]) == 0
+    assert "thouless_pump        Thouless pump" in capsys.readouterr().out
+    assert main(["examples", "--copy", "thouless_pump"]) == 0
+    assert {path.name for path in (here / "thouless_pump").iterdir()} == {
+        path.name for path in (ROOT / "cases" / "thouless_pump").iterdir() if path.is_file()
+    }
+    with pytest.raises(CaseError, match="did you mean 'weyl'"):
+        copy_example("weil")
+    with pytest.raises(CaseError, match="exists already"):
+        copy_example("weyl", "thouless_pump")
+
+
+def test_the_build_puts_the_cases_into_the_package(tmp_path, monkeypatch):
+    """What setup.py adds to a wheel is found again, without the repository beside it."""
+    package = tmp_path / "site-packages" / "wigner_sim"
+    shutil.copytree(ROOT / "cases", tmp_path / "cases")
+    (tmp_path / "cases" / "weyl" / "runs" / "0001").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "cases" / "weyl" / "runs" / "0001" / "phase.nc").write_text("large")
+    runpy.run_path(str(ROOT / "setup.py"))["copy_cases"](tmp_path / "cases", package / "example_cases")
+    monkeypatch.setattr(starting_points, "PACKAGE", package)
+    assert starting_points.shipped_cases() == package / "example_cases"
+    assert list(examples()) == [case.name for case in CASES]
+    assert not list(package.rglob("runs"))
+    load_case(copy_example("skyrmion_texture", tmp_path / "copy"))
+    shutil.rmtree(package)
+    with pytest.raises(CaseError, match="shipped cases are missing"):
+        starting_points.shipped_cases()
+
+
+# --- about ---
+
+
+def test_about(capsys):
+    assert main(["about"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"wigner_sim {__version__}")
+    assert "missing" not in out.split("imageio")[0]
+    assert "cores may be used; OMP_NUM_THREADS=" in out
+
+
+def test_the_citation_is_that_of_the_citation_file(capsys):
+    assert main(["about", "--cite"]) == 0
+    bibtex, cff = capsys.readouterr().out, (ROOT / "CITATION.cff").read_text()
+    for title in re.findall(r'title: "(.*)"', cff):
+        assert title in bibtex
+    assert f"version: {__version__}\n" in cff
+    assert re.search(r"arXiv:(\S+)\"", cff)[1] in bibtex
+    assert bibtex.count("{") == bibtex.count("}")
+    assert versions.citation() == bibtex.strip()
+
+
+# --- forecast ---
+
+
+def test_the_forecast_is_what_a_run_takes(tmp_path):
+    case = make_case(
+        tmp_path,
+        time__step=0.01,
+        grid__n_x=[32],
+        grid__n_k=[32],
+        output__compression="none",
+        output__phase_every=0.02,
+    )
+    report = check_report(check(case))
+    done = run(case)
+    for name in ("scalars", "fields", "phase"):
+        n_records, size, unit = re.search(rf"{name}\.nc: about (\d+) records, (\S+) (\w+)", report).groups()
+        assert int(n_records) == getattr(done, name).sizes["time"]
+        expected = float(size) * {"B": 1, "kB": 1e3, "MB": 1e6}[unit]
+        if name == "phase":  # small files are mostly header
+            assert (done.path / "phase.nc").stat().st_size == pytest.approx(expected, rel=0.25)
+    assert re.search(r"^disk: about .*; .* are free$", report, re.MULTILINE)
+    assert re.search(r"^time: about \S+ per step \(measured\), \S+ in all", report, re.MULTILINE)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_measuring_a_step_changes_nothing(adaptive, tmp_path):
+    prepared = check(make_case(tmp_path, time__adaptive=adaptive))
+    before = {**prepared.propagator.state()}
+    assert 0 < seconds_per_step(prepared.propagator) < 1
+    after = prepared.propagator.state()
+    assert before["w"].tobytes() == after["w"].tobytes()
+    assert {**before, "w": 0} == {**after, "w": 0}
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_with_the_remedy(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(forecast, "free_disk", lambda directory: 20_000.0)
+    case = write_case(tmp_path / "a", output__phase_every=0.01)
+    for verb in ("check", "run"):
+        assert main([verb, str(case)]) == 2
+        message = capsys.readouterr().err
+        assert re.search(r"would write [\d.]+ kB, 20 kB are free", message)
+        assert "make output.phase_every longer" in message
+    assert [path.name for path in case.iterdir()] == ["case.toml"]
+    assert main(["check", str(case), "--set", "output.phase_every=never"]) == 0
+
+
+def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    limit.write_text("1000000\n")
+    monkeypatch.setattr(feasibility, "MEMORY_LIMIT_FILES", (str(limit),))
+    assert feasibility.machine_memory() == 1e6
+    with pytest.raises(CaseError, match=r"about 0.0\d+ GB of memory, this machine has 0.001 GB"):
+        check(make_case(tmp_path, grid__n_x=[64]))
+    limit.write_text("max\n")
+    assert feasibility.machine_memory() > 1e8
+
+
+def test_a_limit_of_time_that_is_too_short_is_foreseen(tmp_path):
+    report = check_report(check(make_case(tmp_path, limits__wall_time=1e-6)))
+    assert "warning: more than limits.wall_time, 1e-06s: it will have to be resumed" in report
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(12, "12 B"), (1234, "1.23 kB"), (5.6e6, "5.6 MB"), (3e15, "3e+03 TB")]
+)
+def test_bytes(n, text):
+    assert bytes_text(n) == text

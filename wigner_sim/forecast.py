@@ -1,0 +1,120 @@
+"""What a run will take of disk and time, before it is run."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wigner_sim.case.sections.run import OutputSection
+from wigner_sim.errors import CaseError
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.propagator import Propagator
+from wigner_sim.recorder import STREAMS, stream_variables
+from wigner_sim.selection import select
+
+#: Checkpoints on disk at once: two are kept while a third is written.
+N_CHECKPOINTS = 3
+#: Steps an adaptive step consists of: one whole and two half ones.
+STEPS_PER_ADAPTIVE_STEP = 3
+
+
+@dataclass(frozen=True)
+class StreamForecast:
+    """Records and bytes, before compression, of one stream."""
+
+    stream: str
+    n_records: int
+    n_bytes: float
+
+
+def stream_forecasts(
+    output: OutputSection, grid: PhaseSpaceGrid, n_bands: int, duration: float, n_steps: int
+) -> list[StreamForecast]:
+    """What each stream that is stored will take.
+
+    Parameters
+    ----------
+    output : OutputSection
+    grid : PhaseSpaceGrid
+    n_bands : int
+    duration : float, time
+    n_steps : int
+        Steps the run is expected to take.
+    """
+    forecasts = []
+    for stream in STREAMS:
+        every = getattr(output, f"{stream}_every")
+        if every == "never":
+            continue
+        intervals = duration / every if isinstance(every, float) else n_steps / every["steps"]
+        n_records = math.ceil(intervals - 1e-9) + 1
+        sizes = dict(zip(grid.dims, grid.shape, strict=True)) | {"band": n_bands, "time": 1}
+        n_values = sum(
+            float(np.prod([sizes[dim] for dim in spec.dims], dtype=float))
+            for spec in stream_variables(stream, select(output, grid), output.face)
+        )
+        n_bytes = 4 if output.precision == "float32" and stream != "scalars" else 8
+        forecasts.append(StreamForecast(stream, n_records, n_records * n_values * n_bytes))
+    return forecasts
+
+
+def disk_needed(forecasts: Sequence[StreamForecast], state_bytes: float) -> float:
+    """Bytes of all streams and checkpoints, before compression."""
+    return sum(forecast.n_bytes for forecast in forecasts) + N_CHECKPOINTS * state_bytes
+
+
+def free_disk(directory: Path) -> float:
+    """Bytes free where a run of a case in ``directory`` is written."""
+    existing = next(path for path in (directory.resolve(), *directory.resolve().parents) if path.exists())
+    return float(shutil.disk_usage(existing).free)
+
+
+def check_disk(forecasts: Sequence[StreamForecast], state_bytes: float, directory: Path) -> None:
+    """Refuse output that will not fit on the disk.
+
+    Raises
+    ------
+    CaseError
+        Naming the largest stream and the remedy.
+    """
+    needed, free = disk_needed(forecasts, state_bytes), free_disk(directory)
+    if needed <= free:
+        return
+    largest = max(forecasts, key=lambda forecast: forecast.n_bytes, default=None)
+    remedy = "free some space"
+    if largest is not None and largest.n_bytes > state_bytes:
+        remedy = (
+            f"{largest.stream}.nc alone is {bytes_text(largest.n_bytes)}: make output.{largest.stream}_every "
+            f'longer (or "never"), use output.precision = "float32", or free some space'
+        )
+    raise CaseError(
+        f"the run would write {bytes_text(needed)}, {bytes_text(free)} are free in {directory}: {remedy}"
+    )
+
+
+def seconds_per_step(propagator: Propagator, n_tries: int = 2) -> float:
+    """Real time of one step, the shortest of a few taken from the initial state; nothing is changed.
+
+    The first step is not counted: it fills what later ones use again.
+    """
+    seconds = []
+    for _ in range(n_tries + 1):
+        started = time.perf_counter()
+        propagator.stepper.step(propagator.equation, propagator.w.copy(), propagator.time, propagator.dt)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:]) * (STEPS_PER_ADAPTIVE_STEP if propagator.adaptive is not None else 1)
+
+
+def bytes_text(n_bytes: float) -> str:
+    """``12 kB``, ``3.4 MB``, ``1.2 TB``."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if n_bytes < 1000 or unit == "TB":
+            break
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} {unit}"
