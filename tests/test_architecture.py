@@ -31,7 +31,17 @@ RANKS = {
         "recorder",
         "feasibility",
     },
-    6: {"problem", "gauge", "simulation", "exact_runs", "convergence", "studies", "validation", "reports"},
+    6: {
+        "problem",
+        "gauge",
+        "simulation",
+        "exact_runs",
+        "convergence",
+        "studies",
+        "validation",
+        "reports",
+        "importing",
+    },
     7: {"cli", "figures", "plotting", "movies"},
     8: {"__init__", "__main__"},
 }

@@ -145,6 +145,15 @@ def _bench(options: argparse.Namespace) -> None:
     print(save_figure(plot_validation(result), output / "validation.png", overwrite=True))
 
 
+def _import(options: argparse.Namespace) -> None:
+    from wigner_sim.importing import import_model
+
+    made = import_model(
+        options.file, options.name, options.into, options.axes, options.fermi_energy, options.bands
+    )
+    print(*made.report, made.path, sep="\n")
+
+
 def _movie(options: argparse.Namespace) -> None:
     from wigner_sim.movies import make_movie
     from wigner_sim.runs import open_run
@@ -215,6 +224,10 @@ def _parser() -> argparse.ArgumentParser:
     about = "make a movie of a finished or running run (gif, and mp4 with imageio-ffmpeg)"
     _add_movie(verb("movie", _movie, RUN, about))
     _add_plot(verb("plot", _plot, RUN, "make a figure of a run"))
+    about = "make a case from a model of Wannier90, PythTB or TBmodels, and report its conventions"
+    _add_import(
+        verb("import", _import, ("file", "SEED_tb.dat, SEED_hr.dat, FILE.hdf5 or FILE.py:NAME"), about)
+    )
     about = "measure the package: every convergence study against exact dynamics"
     sub = verbs.add_parser("bench", help=about, description=about)
     sub.set_defaults(action=_bench)
@@ -236,6 +249,16 @@ def _add_converge(sub: argparse.ArgumentParser) -> None:
     _start(sub, "exact")
     sub.add_argument("--json", metavar="FILE", help="write rows and slopes as JSON (and a figure beside it)")
     sub.add_argument("--figure", metavar="FILE", help="write the log-log figure (png, pdf or svg)")
+
+
+def _add_import(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--name", help="of the case; default: that of the file")
+    sub.add_argument("--into", metavar="DIR", default="cases", help="where the case directory is made")
+    sub.add_argument("--axes", type=_integers, metavar="0,1", help="lattice vectors to keep, counted from 0")
+    sub.add_argument("--fermi-energy", type=float, default=0.0, metavar="E", help="zero of energy")
+    sub.add_argument(
+        "--bands", metavar="FILE", help="SEED_band.dat to compare with; default: beside the model"
+    )
 
 
 def _add_movie(sub: argparse.ArgumentParser) -> None:
@@ -304,6 +327,13 @@ def _floats(text: str) -> list[float]:
         return [float(word) for word in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected numbers separated by commas, got {text!r}") from None
+
+
+def _integers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected integers separated by commas, got {text!r}") from None
 
 
 def _orders(text: str) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import PrivateAttr, ValidationError
 
 from wigner_sim.case.diagnosis import Origin, explain, nearest
+from wigner_sim.case.physical import in_lattice_units
 from wigner_sim.case.references import Reference, find_references, rename_references
 from wigner_sim.case.schema import CaseSections
 from wigner_sim.case.toml_text import emit_document
@@ -56,8 +57,10 @@ class Case(CaseSections):
 
     @classmethod
     def _validated(cls, origin: Origin) -> Self:
+        directory = Path() if origin.path is None else origin.path.parent
+        data = in_lattice_units(origin.data, directory, origin.where)
         try:
-            case = cls.model_validate(dict(origin.data))
+            case = cls.model_validate(data)
         except ValidationError as error:
             raise CaseError(explain(error, origin)) from None
         case._origin = origin
