@@ -24,6 +24,7 @@ RANKS = {
         "case",
         "provenance",
         "output",
+        "si_attributes",
         "checkpoint",
         "run_directory",
         "runs",

@@ -19,10 +19,13 @@ from wigner_sim.models.imported import imported_model, is_imported_source, read_
 from wigner_sim.models.lattice_model import LatticeModel
 from wigner_sim.models.setting import Setting
 from wigner_sim.models.wannier90 import band_deviation, band_file, write_tb
+from wigner_sim.units import ELEMENTARY_CHARGE, HBAR
 
+#: hbar/eV in fs.
+FEMTOSECONDS = 1e15 * HBAR / ELEMENTARY_CHARGE
 #: Points along each momentum axis at which bands are looked at, by dimension.
 _MESH = {1: 240, 2: 48, 3: 16}
-_N_K = {1: [96], 2: [64, 64], 3: [32, 32, 32]}
+_N_K = {1: [96], 2: [96, 96], 3: [32, 32, 32]}
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,11 @@ def _copy(kind: str, file: str, model: LatticeModel, target: Path) -> str:
     return f"{kind}:{path.name}{variable}"
 
 
+def _with_unit(value: float, unit: str, physical: bool) -> str | float:
+    """A value for the case file, three digits, with its unit where there is one."""
+    return f"{value:.3g} {unit}" if physical else float(f"{value:.3g}")
+
+
 def _case_text(
     source: str, model: LatticeModel, kept: LatticeModel, parameters: dict[str, object], summary: _BandSummary
 ) -> str:
@@ -185,12 +193,12 @@ def _case_text(
     physical = model.in_electronvolt
     width = 4.0
     lengths = np.linalg.norm(kept.lattice_vectors, axis=1) / 10  # nm
-    sites: object = [f"{48 * lengths[0]:.3g} nm"] if physical else [48]
-    width_x: object = [f"{width * lengths[0]:.3g} nm"] if physical else [width]
+    sites = [_with_unit(48 * lengths[0], "nm", True)] if physical else [48]
+    width_x = [_with_unit(width * lengths[0], "nm", True)] if physical else [width]
     bandwidth = float(np.ptp(summary.energies[:, band])) or 1.0
-    end: object = f"{0.6582 * 30 / bandwidth:.3g} fs" if physical else float(f"{30 / bandwidth:.3g}")
-    minimum_gap = float(f"{max(1e-6, 0.2 * summary.gaps[band]):.2g}")
-    gap_text: object = f"{minimum_gap:g} eV" if physical else minimum_gap
+    duration = (FEMTOSECONDS if physical else 1.0) * 30 / bandwidth
+    end, every = (_with_unit(value, "fs", physical) for value in (duration, duration / 50))
+    minimum_gap = _with_unit(max(1e-6, 0.2 * summary.gaps[band]), "eV", physical)
     note = "" if physical else "# energies and lengths are those of the model; say what they are in [units]\n"
     return f"""\
 title = {emit_value(f"Imported from {Path(model.source).name}")}
@@ -202,7 +210,7 @@ n_k = {_N_K[d]}
 [hamiltonian]
 source = {emit_value(source)}
 parameters = {emit_value(parameters)}
-minimum_gap = {emit_value(gap_text)}
+minimum_gap = {emit_value(minimum_gap)}
 
 [bands]
 select = [{band}]
@@ -218,5 +226,7 @@ end = {emit_value(end)}
 stepper = "blanes_moan4"
 
 [output]
-phase_every = {{ steps = 20 }}
+scalars_every = {emit_value(every)}
+fields_every = {emit_value(every)}
+phase_every = {emit_value(every)}
 """

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from wigner_sim import __version__
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.provenance import timestamp
+from wigner_sim.si_attributes import si_attributes
 
 Attribute = str | int | float | np.ndarray | Sequence[float]
 
@@ -128,7 +129,7 @@ class NetcdfStream:
         self._dataset = netCDF4.Dataset(self.path, "w", clobber=False, format="NETCDF4")
         self._dataset.createDimension("time", None)
         time = self._dataset.createVariable("time", "f8", ("time",), fill_value=False)
-        _set_attributes(time, TIME_ATTRIBUTES)
+        _set_attributes(time, TIME_ATTRIBUTES | si_attributes("time", attributes))
         _define(self._dataset, specs, coordinates, attributes, precision, compression)
         _fill(self._dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
         self._dataset.sync()
@@ -303,10 +304,10 @@ def _define(
         dataset.createDimension(coordinate.name, len(values))
         variable = dataset.createVariable(coordinate.name, kind, (coordinate.name,), fill_value=False)
         variable[:] = values
-        _set_attributes(variable, coordinate.attributes)
+        _set_attributes(variable, dict(coordinate.attributes) | si_attributes(coordinate.name, attributes))
     for spec in specs:
         variable = _create_variable(dataset, spec, precision, compression)
-        _set_attributes(variable, spec.all_attributes())
+        _set_attributes(variable, spec.all_attributes() | si_attributes(spec.name, attributes))
 
 
 def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compression: str) -> Any:

@@ -272,7 +272,6 @@ def _cross(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]
 class _Measure(NamedTuple):
     """How a quantity of the package scales: powers of the units, and of the spacing of each of its axes."""
 
-    unit: str  # UDUNITS text of the SI unit; {d} is the dimension of the crystal
     energy: int = 0
     time: int = 0
     cell: int = 0  # power of the cell volume
@@ -283,24 +282,23 @@ class _Measure(NamedTuple):
 #: position, velocity or current scale with |a_i|, as do momentum derivatives (metric, curvature); those of a
 #: momentum or force with 1/|a_i|.
 QUANTITIES: dict[str, _Measure] = {
-    "dimensionless": _Measure("1"),
-    "energy": _Measure("J", energy=1),
-    "time": _Measure("s", time=1),
-    "temperature": _Measure("K", energy=1),
-    "rate": _Measure("s-1", time=-1),
-    "position": _Measure("m", axis=1),
-    "momentum": _Measure("m-1", axis=-1),
-    "velocity": _Measure("m s-1", time=-1, axis=1),
-    "force": _Measure("N", energy=1, axis=-1),
-    "momentum_velocity": _Measure("m-1 s-1", time=-1, axis=-1),
-    "density": _Measure("m-{d}", cell=-1),
-    "energy_density": _Measure("J m-{d}", energy=1, cell=-1),
-    "current": _Measure("m s-1 m-{d}", time=-1, cell=-1, axis=1),
-    "energy_current": _Measure("J m s-1 m-{d}", energy=1, time=-1, cell=-1, axis=1),
-    "metric": _Measure("m2", axis=1),
-    "curvature": _Measure("m2", axis=1),
-    "band_normalized_metric": _Measure("m2 J-1", energy=-1, axis=1),
-    "magnetic_flux": _Measure("T"),
+    "dimensionless": _Measure(),
+    "energy": _Measure(energy=1),
+    "temperature": _Measure(energy=1),
+    "time": _Measure(time=1),
+    "rate": _Measure(time=-1),
+    "position": _Measure(axis=1),
+    "momentum": _Measure(axis=-1),
+    "velocity": _Measure(time=-1, axis=1),
+    "force": _Measure(energy=1, axis=-1),
+    "momentum_velocity": _Measure(time=-1, axis=-1),
+    "density": _Measure(cell=-1),
+    "energy_density": _Measure(energy=1, cell=-1),
+    "current": _Measure(time=-1, cell=-1, axis=1),
+    "energy_current": _Measure(energy=1, time=-1, cell=-1, axis=1),
+    "momentum_metric": _Measure(axis=1),
+    "momentum_curvature": _Measure(axis=1),
+    "band_normalized_metric": _Measure(energy=-1, axis=1),
 }
 
 
@@ -310,7 +308,7 @@ def si_factor(quantity: str, unit_system: UnitSystem, axes: Sequence[int] = ()) 
     Parameters
     ----------
     quantity : str
-        A name in :data:`QUANTITIES`.
+        A name in :data:`QUANTITIES`, or ``"magnetic_flux"`` (per cell face; in T).
     unit_system : UnitSystem
     axes : sequence of int
         Lattice vectors its components refer to, one per index: (0,) for the first component of a current,
@@ -331,9 +329,16 @@ def si_factor(quantity: str, unit_system: UnitSystem, axes: Sequence[int] = ()) 
         factor *= unit_system.cell_volume() ** measure.cell
     for axis in axes:
         factor *= unit_system.spacing(axis) ** measure.axis
-    return factor
+    return float(factor)
 
 
-def si_unit(quantity: str, n_dimensions: int) -> str:
-    """UDUNITS text of the SI unit of a quantity."""
-    return QUANTITIES[quantity].unit.format(d=n_dimensions)
+def dimension_text(quantity: str, n_dimensions: int, n_axes: int = 1) -> str:
+    """Dimension of a quantity with ``n_axes`` indices as powers of energy, length and time.
+
+    ``"energy length^-2"`` for the energy density of a plane; ``"1"`` for a number.
+    """
+    measure = QUANTITIES[quantity]
+    length = measure.axis * n_axes + measure.cell * n_dimensions
+    powers = {"energy": measure.energy, "length": length, "time": measure.time}
+    texts = [name if power == 1 else f"{name}^{power}" for name, power in powers.items() if power]
+    return " ".join(texts) or "1"

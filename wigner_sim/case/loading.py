@@ -13,11 +13,12 @@ from typing import Any, Self
 from pydantic import PrivateAttr, ValidationError
 
 from wigner_sim.case.diagnosis import Origin, explain, nearest
-from wigner_sim.case.physical import in_lattice_units
+from wigner_sim.case.physical import in_lattice_units, unit_system
 from wigner_sim.case.references import Reference, find_references, rename_references
 from wigner_sim.case.schema import CaseSections
 from wigner_sim.case.toml_text import emit_document
 from wigner_sim.errors import CaseError
+from wigner_sim.units import UnitSystem
 
 CASE_FILE = "case.toml"
 RESOLVED_FILE = "case.resolved.toml"
@@ -121,6 +122,10 @@ class Case(CaseSections):
         for override in overrides:
             _apply_override(data, override)
         return self._validated(Origin(self.path, self._origin.text, self.overrides + overrides, data))
+
+    def unit_system(self, lattice_vectors: Any) -> UnitSystem | None:
+        """Units of the case, for the lattice vectors of its Hamiltonian; ``None`` for lattice units."""
+        return unit_system(self.units.model_dump(), lattice_vectors)
 
     def references(self) -> tuple[Reference, ...]:
         """Python and array files the case points to, each once."""
