@@ -1,8 +1,8 @@
 """What output files say about SI: the units of the run, and the factor of each variable.
 
 A run in physical units carries the global attributes ``energy_unit_joule``, ``length_unit_metre``,
-``time_unit_second`` and ``lattice_vectors_metre`` (rows, one after the other).  A variable with a dimension has
-``units_dimension`` ("energy length^-2") and ``units_si_factor``, by which its values are multiplied.
+``time_unit_second`` and ``lattice_vectors_metre`` (rows, one after the other).  A variable with a dimension
+has ``units_dimension`` ("energy length^-2") and ``units_si_factor``, by which its values are multiplied.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def si_attributes(name: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     if "energy_unit_joule" not in attributes:
         return {}
     units = _unit_system(attributes)
+    axes: tuple[int, ...] = ()
     if name in _PLAIN:
-        quantity, axes = _PLAIN[name], ()
+        quantity = _PLAIN[name]
     elif match := re.fullmatch(rf"(quantum_metric|berry_curvature)_{_AXIS}_{_AXIS}", name):
         return _tensor(match[2], match[3], units)
     elif match := re.fullmatch(rf"(?:([a-z_]+)_)?{_AXIS}", name):

@@ -1,10 +1,10 @@
-"""Write the Wannier90 files of this case: graphene's pz orbitals on a substrate that opens a gap.
+"""Write the Wannier90 files of this case: the pz orbitals of a gapped graphene.
 
     python cases/graphene_wannier/make_model.py [DIRECTORY]
 
 Hoppings fall off with distance, t(r) = -2.7 eV exp(-3.37 (r/1.42 A - 1)) (Pereira, Castro Neto, Peres, Phys.
-Rev. B 80, 045401 (2009), section II), up to the third neighbours; the two sublattices lie at +-0.5 eV, as on a
-substrate like boron nitride, with a gap of 1 eV instead of the measured tenths.  The bands in
+Rev. B 80, 045401 (2009), section II), up to the third neighbours; the two sublattices lie at +-1 eV, half-way to
+boron nitride, so that a gap of 2 eV separates the bands.  Those in
 graphene_band.dat come from structure factors of the three shells, not from the file they are there to check.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-BOND, DECAY, HOPPING, MASS = 1.42, 3.37, 2.7, 0.5  # angstrom, 1, eV, eV
+BOND, DECAY, HOPPING, MASS = 1.42, 3.37, 2.7, 1.0  # angstrom, 1, eV, eV
 A = BOND * np.sqrt(3)
 LATTICE = np.array([[A * np.sqrt(3) / 2, -A / 2, 0.0], [0.0, A, 0.0], [0.0, 0.0, 15.0]])
 CENTRES = np.array([[1 / 3, 2 / 3, 0.5], [2 / 3, 1 / 3, 0.5]]) @ LATTICE

@@ -178,13 +178,13 @@ def _refuse_links(group: Any, source: str) -> None:
 def _small(dataset: Any, largest: int = 9) -> FloatArray:
     if dataset.size > largest:
         raise ValueError(f"{dataset.name} has {dataset.size} entries")
-    return np.array(dataset, dtype=float)
+    return np.asarray(dataset[()]).astype(float)
 
 
 def _dense(dataset: Any, size: int) -> ComplexArray:
     if dataset.shape != (size, size):
         raise ValueError(f"a matrix of shape {dataset.shape} for {size} orbitals")
-    return np.array(dataset, dtype=complex)
+    return np.asarray(dataset[()]).astype(complex)
 
 
 def _csr(group: Any, size: int) -> ComplexArray:
@@ -194,7 +194,7 @@ def _csr(group: Any, size: int) -> ComplexArray:
         raise ValueError(f"a matrix of shape {tuple(group['shape'][()])} for {size} orbitals")
     if any(group[name].size > size * size + 1 for name in ("data", "indices", "indptr")):
         raise ValueError("a sparse matrix with more elements than a full one")
-    parts = tuple(np.array(group[name]) for name in ("data", "indices", "indptr"))
+    parts = tuple(group[name][()] for name in ("data", "indices", "indptr"))
     matrix = csr_matrix(parts, shape=(size, size), dtype=complex)
     matrix.check_format(full_check=True)
     return matrix.toarray()
