@@ -22,7 +22,11 @@ from shipped import CASES, ROOT, tiny_copy
 from wigner_sim import cli
 from wigner_sim.case import case_keys
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "quickstart.md", *(case / "README.md" for case in CASES)]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("quickstart.md", "models_import.md")),
+    *(case / "README.md" for case in CASES),
+]
 ALL_TEXT = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
