@@ -24,8 +24,7 @@ from wigner_sim.case import case_keys
 
 PAGES = [
     ROOT / "README.md",
-    ROOT / "docs" / "quickstart.md",
-    ROOT / "docs" / "figures.md",
+    *(ROOT / "docs" / name for name in ("quickstart.md", "figures.md", "models_import.md")),
     *(case / "README.md" for case in CASES),
 ]
 ALL_TEXT = [

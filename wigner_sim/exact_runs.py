@@ -28,6 +28,7 @@ from wigner_sim.progress import Progress
 from wigner_sim.provenance import provenance
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
+from wigner_sim.si_attributes import si_globals
 from wigner_sim.weyl import operator_to_symbol
 
 _log = logging.getLogger("wigner_sim.exact_runs")
@@ -169,7 +170,7 @@ def _open_streams(
         str(uuid.uuid4()),
         case_name=case.name,
         method="exact",
-    )
+    ) | si_globals(case.unit_system(problem.hamiltonian.lattice_vectors))
     coordinates = grid_coordinates(problem.grid, problem.bands)
     return {
         name: stack.enter_context(

@@ -26,6 +26,7 @@ from wigner_sim import __version__
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.provenance import timestamp
+from wigner_sim.si_attributes import si_attributes
 
 Attribute = str | int | float | np.ndarray | Sequence[float]
 
@@ -136,7 +137,7 @@ class NetcdfStream:
         ):
             dataset.createDimension("time", None)
             time = dataset.createVariable("time", "f8", ("time",), fill_value=False)
-            _set_attributes(time, TIME_ATTRIBUTES)
+            _set_attributes(time, TIME_ATTRIBUTES | si_attributes("time", attributes))
             _define(dataset, specs, coordinates, attributes, precision, compression)
             _fill(dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
         self._dataset = _open_to_append(self.path)
@@ -344,10 +345,10 @@ def _define(
         dataset.createDimension(coordinate.name, len(values))
         variable = dataset.createVariable(coordinate.name, kind, (coordinate.name,), fill_value=False)
         variable[:] = values
-        _set_attributes(variable, coordinate.attributes)
+        _set_attributes(variable, dict(coordinate.attributes) | si_attributes(coordinate.name, attributes))
     for spec in specs:
         variable = _create_variable(dataset, spec, precision, compression)
-        _set_attributes(variable, spec.all_attributes())
+        _set_attributes(variable, spec.all_attributes() | si_attributes(spec.name, attributes))
 
 
 def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compression: str) -> Any:

@@ -16,6 +16,7 @@ from wigner_sim.case import Case, Reference
 from wigner_sim.case.loading import CASE_FILE, RESOLVED_FILE
 from wigner_sim.checkpoint import CheckpointStore
 from wigner_sim.errors import CaseError
+from wigner_sim.models.wannier90 import companions
 
 RUNS = "runs"
 STREAMS = ("scalars", "fields", "phase", "geometry")
@@ -148,6 +149,9 @@ def create_run_directory(case: Case, parent: str | Path | None = None) -> RunDir
     except OSError as error:
         raise CaseError(f"{runs}: cannot make a run directory ({error.strerror})") from None
     copies = _copy_files(sources, path)
+    for reference in case.references():
+        if reference.kind == "wannier90":
+            _copy_companions(sources[reference.file], path / copies[reference.file])
 
     def to_copy(reference: Reference) -> Reference:
         return reference.renamed(copies[reference.file])
@@ -188,3 +192,10 @@ def _copy_files(sources: Mapping[str, Path], target: Path) -> dict[str, str]:
         shutil.copyfile(source, target / name)
         copies[file] = name
     return copies
+
+
+def _copy_companions(source: Path, copy: Path) -> None:
+    """Centres and lattice of a Wannier90 model, beside the copy and named like it."""
+    prefix = copy.name.removesuffix(source.name)
+    for companion in companions(source):
+        shutil.copyfile(companion, copy.with_name(prefix + companion.name))

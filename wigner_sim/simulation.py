@@ -37,6 +37,7 @@ from wigner_sim.run_status import run_status
 from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.selection import select
+from wigner_sim.si_attributes import si_globals
 from wigner_sim.steppers import StepDoubling
 from wigner_sim.validity import ValidityMeter
 
@@ -300,7 +301,7 @@ class Simulation:
         begun = f"resumed at t = {self._propagator.time:.6g}" if self._resumed else "run"
         _log.info("%s in %s", begun, self._directory.path)
 
-    def _attributes(self) -> dict[str, str]:
+    def _attributes(self) -> dict[str, Any]:
         """Global attributes of the output files."""
         return provenance(
             self._case.title,
@@ -309,7 +310,7 @@ class Simulation:
             self._run_id,
             case_name=self._case.name,
             time_step_reason=self._prepared.step_reason,
-        )
+        ) | si_globals(self._case.unit_system(self._problem.hamiltonian.lattice_vectors))
 
     def _step_to_end(self, interrupted: Callable[[], bool]) -> None:
         propagator, end = self._propagator, self._problem.duration

@@ -14,12 +14,27 @@ from pydantic_core import PydanticCustomError
 Cadence = float | str | dict[str, float]
 
 
-def key(default: Any, description: str, expected: str, default_text: str = "") -> Any:
+#: What a value with a unit looks like, by the kind of its key.
+UNIT_EXAMPLES = {
+    "energy": '"25 meV"',
+    "time": '"50 fs"',
+    "rate": '"1 1/ps"',
+    "sites": '"20 nm"',
+    "position": '"5 nm"',
+    "momentum": '"0.1 1/nm"',
+    "force": '"0.1 V/nm"',
+    "magnetic_field": '"5 T"',
+    "parameters": '"50 meV"',
+}
+
+
+def key(default: Any, description: str, expected: str, default_text: str = "", unit: str = "") -> Any:
     """Declare a key: its default (``...`` when required), its meaning, and what a valid value is, in words.
 
-    ``default_text`` describes a default that is worked out from other keys.
+    ``default_text`` describes a default that is worked out from other keys.  With ``unit``, a name in
+    ``UNIT_EXAMPLES``, every number may also be given as a string with a unit.
     """
-    extra: dict[str, Any] = {"expected": expected, "default_text": default_text}
+    extra: dict[str, Any] = {"expected": expected, "default_text": default_text, "unit": unit}
     return Field(default, description=description, json_schema_extra=extra)
 
 
@@ -81,8 +96,14 @@ def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
-FILE_REFERENCE = re.compile(r"python:(?P<script>.+\.py):(?P<function>[^\W\d]\w*)|array:(?P<array>.+\.npy)")
-SOURCE = re.compile(r"named:\w+|python:.+\.py:[^\W\d]\w*|callable:[\w.]*:.+|tight_binding|terms")
+FILE_REFERENCE = re.compile(
+    r"(?P<code>python|pythtb):(?P<script>.+\.py):(?P<function>[^\W\d]\w*)"
+    r"|(?P<array>array):(?P<npy>.+\.npy)|(?P<model>wannier90|tbmodels):(?P<data>.+)"
+)
+SOURCE = re.compile(
+    r"named:\w+|(python|pythtb):.+\.py:[^\W\d]\w*|callable:[\w.]*:.+|(wannier90|tbmodels):.+"
+    r"|tight_binding|terms"
+)
 
 
 def _expression(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
+from wigner_sim.case.fields import UNIT_EXAMPLES
 from wigner_sim.case.schema import CaseSections
 from wigner_sim.case.sections.base import Section
 from wigner_sim.case.sections.initial_state import INITIAL_STATES
@@ -50,6 +51,12 @@ def expected_value(field: FieldInfo) -> str:
     return str(extra["expected"]) if isinstance(extra, dict) and "expected" in extra else "a table"
 
 
+def unit_kind(field: FieldInfo) -> str:
+    """Return which kind of unit the values of a field may have; empty for none."""
+    extra = field.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+
 def _default(field: FieldInfo) -> str:
     extra: Any = field.json_schema_extra
     if field.is_required():
@@ -69,7 +76,10 @@ def _keys_of(model: type[Section], section: str, kind: str = "") -> Iterator[Cas
             yield CaseKey(section, name, "required", f'"{kind}"', (model.__doc__ or "").strip(), kind)
         else:
             description = field.description or ""
-            yield CaseKey(section, name, _default(field), expected_value(field), description, kind)
+            expected = expected_value(field)
+            if unit := unit_kind(field):
+                expected += f"; a number may have a unit, {UNIT_EXAMPLES[unit]}"
+            yield CaseKey(section, name, _default(field), expected, description, kind)
 
 
 def case_keys() -> Iterator[CaseKey]:

@@ -13,11 +13,13 @@ from typing import Any, Self
 from pydantic import PrivateAttr, ValidationError
 
 from wigner_sim.case.diagnosis import Origin, explain, nearest
+from wigner_sim.case.physical import in_lattice_units, unit_system
 from wigner_sim.case.references import Reference, find_references, rename_references
 from wigner_sim.case.schema import CaseSections
 from wigner_sim.case.toml_text import emit_document, emit_value
 from wigner_sim.errors import CaseError
 from wigner_sim.models.callables import callable_reference, is_session_reference
+from wigner_sim.units import UnitSystem
 
 CASE_FILE = "case.toml"
 RESOLVED_FILE = "case.resolved.toml"
@@ -99,8 +101,10 @@ class Case(CaseSections):
 
     @classmethod
     def _validated(cls, origin: Origin) -> Self:
+        directory = Path() if origin.path is None else origin.path.parent
+        data = in_lattice_units(origin.data, directory, origin.where)
         try:
-            case = cls.model_validate(dict(origin.data))
+            case = cls.model_validate(data)
         except ValidationError as error:
             raise CaseError(explain(error, origin)) from None
         case._origin = origin
@@ -183,6 +187,10 @@ class Case(CaseSections):
     def session_functions(self) -> tuple[str, ...]:
         """Keys that hold Python functions known in this Python session only."""
         return tuple(_session_keys(self.to_dict()))
+
+    def unit_system(self, lattice_vectors: Any) -> UnitSystem | None:
+        """Units of the case, for the lattice vectors of its Hamiltonian; ``None`` for lattice units."""
+        return unit_system(self.units.model_dump(), lattice_vectors)
 
     def references(self) -> tuple[Reference, ...]:
         """Python and array files the case points to, each once."""

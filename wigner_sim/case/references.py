@@ -1,4 +1,8 @@
-"""Files a case points to: ``python:FILE.py:FUNCTION`` and ``array:FILE.npy`` anywhere in its values."""
+"""Files a case points to, anywhere in its values.
+
+``python:FILE.py:FUNCTION``, ``array:FILE.npy``, and models of other programs: ``wannier90:FILE``,
+``tbmodels:FILE``, ``pythtb:FILE.py:NAME``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class Reference:
 
     Parameters
     ----------
-    kind : "python" or "array"
+    kind : "python", "array", "wannier90", "tbmodels" or "pythtb"
     file : str
         As written: relative to the directory of the case, or absolute.
     function : str
@@ -32,9 +36,9 @@ class Reference:
         match = FILE_REFERENCE.fullmatch(text)
         if match is None:
             return None
-        if match["array"] is not None:
-            return cls("array", match["array"])
-        return cls("python", match["script"], match["function"])
+        if match["code"] is not None:
+            return cls(match["code"], match["script"], match["function"])
+        return cls(match["array"] or match["model"], match["npy"] or match["data"])
 
     def renamed(self, file: str) -> Reference:
         """Return the same reference to another file name."""

@@ -18,12 +18,16 @@ from wigner_sim.case.sections.limits import LimitsSection
 from wigner_sim.case.sections.relaxation import RelaxationSection, Reservoirs
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
 from wigner_sim.case.sections.sweep import SweepSection
+from wigner_sim.case.sections.units import UnitsSection
 
 
 class CaseSections(Section):
     """All sections of a case."""
 
     title: str = key("", "One line that says what the case shows.", "a string")
+    units: UnitsSection = Field(
+        default_factory=UnitsSection, description="What the lattice units are, for values with units."
+    )
     grid: GridSection = Field(description="The phase-space grid.")
     hamiltonian: HamiltonianSection = Field(description="The crystal.")
     bands: BandsSection = Field(default_factory=BandsSection, description="Which bands are followed.")

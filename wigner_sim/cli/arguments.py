@@ -85,6 +85,14 @@ def floats(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"expected numbers separated by commas, got {text!r}") from None
 
 
+def integers(text: str) -> list[int]:
+    """Integers separated by commas."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected integers separated by commas, got {text!r}") from None
+
+
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     nearest = difflib.get_close_matches(word, known, n=1)

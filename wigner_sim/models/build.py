@@ -6,14 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import nearest_match
 from wigner_sim.models.checks import check_hamiltonian
-from wigner_sim.models.hamiltonian import Hamiltonian
+from wigner_sim.models.hamiltonian import FloatArray, Hamiltonian
+from wigner_sim.models.imported import (
+    STRUCTURE_OF_IMPORTED,
+    imported_hamiltonian,
+    imported_model,
+    is_imported_source,
+)
 from wigner_sim.models.named import NAMED_MODELS
 from wigner_sim.models.potential import add_potential, read_potential
-from wigner_sim.models.python_file import is_python_source, python_hamiltonian
-from wigner_sim.models.setting import Setting
+from wigner_sim.models.python_file import is_python_source, load_module, python_hamiltonian
+from wigner_sim.models.setting import Setting, real_array
 from wigner_sim.models.terms import sum_of_terms
 from wigner_sim.models.tight_binding import tight_binding
 
@@ -39,7 +47,8 @@ def build_hamiltonian(
     Parameters
     ----------
     source : str
-        A name in :data:`MODELS`, or ``python:FILE.py:FUNCTION``.
+        A name in :data:`MODELS`, ``python:FILE.py:FUNCTION``, ``wannier90:FILE``, ``tbmodels:FILE`` or
+        ``pythtb:FILE.py:NAME``.
     parameters : mapping, optional
         Of the model: numbers, or formulas of x, y, z, t (for named models and tight binding).
     potential : number, str, array or callable, optional
@@ -84,9 +93,32 @@ def build_hamiltonian(
     return hamiltonian
 
 
+def lattice_vectors(source: str, parameters: Mapping[str, Any], setting: Setting) -> FloatArray:
+    """Lattice vectors (d, d) of a source, without building it: rows, in its unit of length.
+
+    Raises
+    ------
+    CaseError
+        If the source is a file that cannot be read.
+    """
+    given = parameters.get("lattice_vectors")
+    if is_imported_source(source):
+        structure = {name: value for name, value in parameters.items() if name in STRUCTURE_OF_IMPORTED}
+        return imported_model(source, structure, setting).lattice_vectors
+    if given is None and is_python_source(source):
+        file = source.removeprefix("python:").rpartition(":")[0]
+        given = getattr(load_module(setting.path(file)), "LATTICE_VECTORS", None)
+    if given is None and source in NAMED_MODELS:
+        given = NAMED_MODELS[source].lattice_vectors
+    n = setting.n_dimensions
+    return np.eye(n) if given is None else real_array(given, (n, n), f"lattice_vectors of {source}")
+
+
 def _crystal(source: str, parameters: Mapping[str, Any], setting: Setting) -> Hamiltonian:
     if is_python_source(source):
         return python_hamiltonian(source, parameters, setting)
+    if is_imported_source(source):
+        return imported_hamiltonian(source, parameters, setting)
     if source not in MODELS:
         hint = (
             nearest_match(source, MODELS) or f"; models are {', '.join(MODELS)}, or python:FILE.py:FUNCTION"

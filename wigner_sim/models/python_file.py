@@ -97,7 +97,7 @@ def load_function(
     name, _, function_name = source.removeprefix(PREFIX).rpartition(":")
     if not name or not function_name:
         raise CaseError(f"the source '{source}' must read python:FILE.py:FUNCTION")
-    module = _import(setting.path(name))
+    module = load_module(setting.path(name))
     label = f"python file {name}, function {function_name}"
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -179,8 +179,8 @@ def _probe_size(function: UserFunction, setting: Setting) -> int:
     return n
 
 
-def _import(path: Path) -> ModuleType:
-    """Import a file by its path, under a name of its own."""
+def load_module(path: Path) -> ModuleType:
+    """Import a file by its path, under a name of its own; a :class:`CaseError` if that fails."""
     if not path.is_file():
         folder = path.parent
         others = sorted(other.name for other in folder.glob("*.py")) if folder.is_dir() else []

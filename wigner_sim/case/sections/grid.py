@@ -28,6 +28,7 @@ class GridSection(Section):
         ...,
         "Period of each position axis in lattice constants; an empty list means a homogeneous state.",
         "a list of up to three positive integers",
+        unit="sites",
     )
     n_x: PointCounts | None = key(
         None,
@@ -45,6 +46,7 @@ class GridSection(Section):
         0.0,
         "Magnetic flux per cell (hbar = e = 1): a number in two dimensions, three components in three.",
         "a number, or a list of three numbers in three dimensions",
+        unit="magnetic_field",
     )
 
     @model_validator(mode="after")

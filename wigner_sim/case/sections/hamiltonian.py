@@ -14,19 +14,23 @@ class HamiltonianSection(Section):
     source: Source = key(
         ...,
         "Where H comes from: a named model, a Python function (x, k, t, **parameters) -> (..., N, N), "
-        "hoppings, or a sum of (function of x) times (matrix function of k).",
-        '"named:MODEL", "python:FILE.py:FUNCTION", "callable:MODULE:FUNCTION", "tight_binding" or "terms"',
+        "hoppings, a sum of (function of x) times (matrix function of k), or a model of Wannier90, PythTB or "
+        "TBmodels.",
+        '"named:MODEL", "python:FILE.py:FUNCTION", "callable:MODULE:FUNCTION", "tight_binding", "terms", '
+        '"wannier90:FILE", "pythtb:FILE.py:NAME" or "tbmodels:FILE"',
     )
     parameters: FreeTable = key(
         {},
         "Parameters of the model: numbers, arrays, or expressions of x and t where the model allows them.",
         "a table of numbers, strings and lists",
+        unit="parameters",
     )
     potential: float | Expression | None = key(
         None,
         "Scalar potential U(x, t), added to H times the identity.",
         'an expression of x and t, a number, "python:FILE.py:FUNCTION" or "array:FILE.npy"',
         "none",
+        unit="energy",
     )
     terms: FreeList | None = key(
         None, 'The sum for source = "terms".', "a list of tables", 'none; required by source = "terms"'
@@ -52,6 +56,7 @@ class HamiltonianSection(Section):
         "a periodic potential.",
         "a list of numbers or expressions of t, one per momentum axis",
         "none",
+        unit="force",
     )
     vector_potential: Expressions | None = key(
         None,
@@ -61,7 +66,10 @@ class HamiltonianSection(Section):
         "none",
     )
     minimum_gap: Positive = key(
-        0.05, "Smallest gap around the chosen bands that is accepted (energy).", "a number > 0"
+        0.05,
+        "Smallest gap around the chosen bands that is accepted (energy).",
+        "a number > 0",
+        unit="energy",
     )
 
 

@@ -37,16 +37,30 @@ class GaussianState(Section):
 
     kind: Literal["gaussian"]
     center_x: Numbers | None = key(
-        None, "Centre along each position axis.", "a list of numbers, one per position axis", "sites / 2"
+        None,
+        "Centre along each position axis.",
+        "a list of numbers, one per position axis",
+        "sites / 2",
+        unit="position",
     )
     center_k: Numbers | None = key(
-        None, "Centre along each momentum axis.", "a list of numbers, one per momentum axis", "0 on each axis"
+        None,
+        "Centre along each momentum axis.",
+        "a list of numbers, one per momentum axis",
+        "0 on each axis",
+        unit="momentum",
     )
     width_x: Positives = key(
-        ..., "Standard deviation along each position axis.", "a list of numbers > 0, one per position axis"
+        ...,
+        "Standard deviation along each position axis.",
+        "a list of numbers > 0, one per position axis",
+        unit="position",
     )
     width_k: Positives = key(
-        ..., "Standard deviation along each momentum axis.", "a list of numbers > 0, one per momentum axis"
+        ...,
+        "Standard deviation along each momentum axis.",
+        "a list of numbers > 0, one per momentum axis",
+        unit="momentum",
     )
     amplitude: float = key(1.0, "Height of the packet.", "a number")
 
@@ -55,9 +69,12 @@ class ThermalState(Section):
     """Local equilibrium of the chosen bands, to second order in gradients."""
 
     kind: Literal["thermal"]
-    mu: float | Expression = key(0.0, "Chemical potential.", "a number or an expression of x")
+    mu: float | Expression = key(0.0, "Chemical potential.", "a number or an expression of x", unit="energy")
     temperature: Positive | Expression = key(
-        ..., "Temperature (energy).", "a number > 0 or an expression of x"
+        ...,
+        "Temperature (energy).",
+        "a number > 0 or an expression of x",
+        unit="energy",
     )
 
 
@@ -65,9 +82,12 @@ class ThermalBumpState(GaussianState):
     """A Gaussian bump on top of local equilibrium."""
 
     kind: Literal["thermal_bump"]  # type: ignore[assignment]
-    mu: float | Expression = key(0.0, "Chemical potential.", "a number or an expression of x")
+    mu: float | Expression = key(0.0, "Chemical potential.", "a number or an expression of x", unit="energy")
     temperature: Positive | Expression = key(
-        ..., "Temperature (energy).", "a number > 0 or an expression of x"
+        ...,
+        "Temperature (energy).",
+        "a number > 0 or an expression of x",
+        unit="energy",
     )
 
 

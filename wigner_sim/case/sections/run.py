@@ -11,12 +11,15 @@ from wigner_sim.case.sections.base import ON_OFF, Section
 class TimeSection(Section):
     """How long, and how the equation is stepped.  Time is in units of hbar / energy."""
 
-    end: Positive = key(..., "Time at which the run ends.", "a number > 0")
+    end: Positive = key(..., "Time at which the run ends.", "a number > 0", unit="time")
     stepper: Literal["rk4", "strang", "blanes_moan4"] = key(
         "rk4", "Time stepper.", '"rk4", "strang" or "blanes_moan4"'
     )
     step: Literal["auto"] | Positive = key(
-        "auto", "Time step; the automatic choice is printed with its reason.", '"auto" or a number > 0'
+        "auto",
+        "Time step; the automatic choice is printed with its reason.",
+        '"auto" or a number > 0',
+        unit="time",
     )
     adaptive: bool = key(False, "Adapt the step to the tolerance.", ON_OFF)
     tolerance: Positive = key(
@@ -33,13 +36,25 @@ class OutputSection(Section):
         "f", "Which face of the state is stored: density f, Weyl-like w or occupation c.", '"f", "w" or "c"'
     )
     scalars_every: StreamCadence = key(
-        None, "Cadence of scalars.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 200"
+        None,
+        "Cadence of scalars.nc.",
+        'a time > 0, {steps = n} or "never"',
+        "time.end / 200",
+        unit="time",
     )
     fields_every: StreamCadence = key(
-        None, "Cadence of fields.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 100"
+        None,
+        "Cadence of fields.nc.",
+        'a time > 0, {steps = n} or "never"',
+        "time.end / 100",
+        unit="time",
     )
     phase_every: StreamCadence = key(
-        None, "Cadence of phase.nc.", 'a time > 0, {steps = n} or "never"', "time.end / 50"
+        None,
+        "Cadence of phase.nc.",
+        'a time > 0, {steps = n} or "never"',
+        "time.end / 50",
+        unit="time",
     )
     scalars: Names = key(
         ("current_total",),
@@ -60,6 +75,7 @@ class OutputSection(Section):
         {"wall_seconds": 60.0},
         "Cadence of checkpoints.",
         'a time > 0, {wall_seconds = s}, {steps = n} or "never"',
+        unit="time",
     )
     precision: Literal["float64", "float32"] = key(
         "float64", "Stored precision of arrays; checkpoints are always float64.", '"float64" or "float32"'
