@@ -47,7 +47,10 @@ def formula(run, n_times=81):
     times = np.linspace(0, run.case.time.end, n_times)
     model = layer()
     rates = np.array(
-        [[(weight[kept] * v).sum() for v in velocity(model, k + force[:, None] * t, force, band)] for t in times]
+        [
+            [(weight[kept] * v).sum() for v in velocity(model, k + force[:, None] * t, force, band)]
+            for t in times
+        ]
     )
     rates = rates.sum(axis=1)
     steps = 0.5 * np.diff(times) * (rates[1:] + rates[:-1])
@@ -78,7 +81,9 @@ def draw_bands(axes):
     axes.plot(distance[::3], energies[::3], "o", ms=4, color="0.6")
     axes.plot(distance, ours, color="k", lw=1)
     corners = distance[[0, 40, 80, 120]]
-    axes.set(xlim=corners[[0, -1]], ylabel="energy (eV)", title="bands: graphene_tb.dat (line), graphene_band.dat")
+    axes.set(
+        xlim=corners[[0, -1]], ylabel="energy (eV)", title="bands: graphene_tb.dat (line), graphene_band.dat"
+    )
     axes.set_xticks(corners, [r"$\Gamma$", "K", "M", r"$\Gamma$"])
     axes.grid(alpha=0.25, axis="x")
 
