@@ -110,6 +110,12 @@ def test_python_of_the_output_format_runs(tiny):
     exec(compile(script, "output_format.md", "exec"), {})
 
 
+def test_python_of_the_units_runs(capsys):
+    (script,) = blocks(ROOT / "docs" / "units.md", "python")
+    exec(compile(script, "units.md", "exec"), {})
+    assert float(capsys.readouterr().out.split()[0].strip("(,)")) == pytest.approx(3.98e-4, rel=1e-2)
+
+
 def test_an_unknown_command_fails():
     with pytest.raises(pytest.fail.Exception, match="no way to try"):
         perform(["rm", "-rf", "cases"])
@@ -120,7 +126,7 @@ def test_cases_and_files_that_are_mentioned_exist(page):
     text = page.read_text(encoding="utf-8")
     names = {case.name for case in CASES}
     for name in re.findall(r"cases/(\w+)", text):
-        assert name in names | {"NAME"}, f"{page.name}: cases/{name}"
+        assert name in names | {"NAME", "my_graphene"}, f"{page.name}: cases/{name}"
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

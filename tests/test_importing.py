@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -187,3 +188,23 @@ def test_bands_that_do_not_fit(tmp_path):
     bands.write_text(rows[0][:500])
     with pytest.raises(CaseError, match=r"graphene_band\.dat line \d+"):
         import_model(str(tmp_path / "graphene_tb.dat"), directory=tmp_path / "cases")
+
+
+def test_both_valleys_drift_as_the_formula_says(tmp_path):
+    spec = importlib.util.spec_from_file_location("graphene_figure", GRAPHENE.with_name("figure.py"))
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    shutil.copy(GRAPHENE.with_name("case.toml"), tmp_path)
+    shutil.copy(GRAPHENE, tmp_path)
+    small = ["grid.sites=[122]", "grid.n_x=[24]", "grid.n_k=[48, 48]", "time.end=1 fs", "equation.order=1"]
+    small += ["output.fields_every=1 fs", "output.scalars_every='never'", "output.phase_every='never'"]
+    small += ["monitors.spectral_tail='off'"]
+    at_valley = ([2.0944, 2.0944], [-2.0944, -2.0944])
+    drifts = []
+    for center in at_valley:
+        with run(tmp_path, [*small, f"initial_state.center_k={center}"]) as done:
+            (_, x), (_, expected) = script.measured(done), script.formula(done, 5)
+        assert x[-1] == pytest.approx(expected[-1], rel=0.02)
+        drifts.append(x[-1])
+    assert drifts[0] > 0.05
+    assert drifts[1] < -0.05

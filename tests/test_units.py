@@ -196,6 +196,20 @@ def test_lengths_in_a_potential():
     np.testing.assert_allclose(potential(x, 0.0), [0.08, 0.0], atol=1e-15, rtol=1e-12)
 
 
+def test_a_field_that_oscillates():
+    case = number(
+        hamiltonian__source="tight_binding",
+        hamiltonian__parameters={"field": "0.1 V/nm", "rate": "10 THz"},
+        hamiltonian__hoppings=[[[1], 0, 0, "-1"]],
+        hamiltonian__potential=0.0,
+        hamiltonian__force=["-field*cos(2*pi*rate*t)"],
+    )
+    force = build_problem(case).hamiltonian.force
+    half_period = 0.5e-13 * EV / HBAR
+    assert force(0.0)[0] == pytest.approx(-0.1 * 0.4)
+    assert force(half_period)[0] == pytest.approx(0.1 * 0.4)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

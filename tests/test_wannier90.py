@@ -230,6 +230,48 @@ def test_truncated_inside_a_line_never_raises_anything_else(tmp_path):
             read_wannier90(path)
 
 
+HOSTILE = ("nan", "inf", "-1", "1e400", "99999999999", "x", "", "\n", "****", "\0", "é", "1_000", "١", "0x10")
+
+
+def mutated(text: str, rng: np.random.Generator) -> str:
+    """One word replaced, one line doubled or dropped, or the end cut off."""
+    words, lines = text.split(" "), text.split("\n")
+    place = int(rng.integers(len(lines)))
+    match rng.integers(4):
+        case 0:
+            return text[: rng.integers(1, len(text))]
+        case 1:
+            words[rng.integers(len(words))] = HOSTILE[rng.integers(len(HOSTILE))]
+            return " ".join(words)
+        case 2:
+            return "\n".join([*lines[:place], *lines[place + 1 :]])
+    return "\n".join([*lines[:place], *lines[place:], lines[place]])
+
+
+@pytest.mark.parametrize(
+    "name", ["x_hr.dat", "x_tb.dat", "x_centres.xyz", "x.win", "x_band.dat", "x_band.kpt"]
+)
+def test_mutated_files_are_read_or_refused(tmp_path, name):
+    files = {"x_hr.dat": HR, "x_tb.dat": TB, "x_centres.xyz": XYZ, "x.win": WIN}
+    files |= {"x_band.kpt": "2\n0 0 0 1\n0.5 0 0 1\n", "x_band.dat": "0 1\n1 2\n\n0 3\n1 4\n"}
+    rng = np.random.default_rng(11)
+    for file, text in files.items():
+        write(tmp_path, file, text)
+    refused = 0
+    for _ in range(60):
+        write(tmp_path, name, mutated(files[name], rng))
+        try:
+            for model in ("x_hr.dat", "x_tb.dat"):
+                band_deviation(read_wannier90(tmp_path / model), tmp_path / "x_band.dat")
+        except CaseError as error:
+            refused += 1
+            text = str(error)
+        else:
+            text = ""
+        assert "\n" not in text
+    assert refused > 10
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [

@@ -264,7 +264,10 @@ def _with_force(hamiltonian: Hamiltonian, force: Sequence[float | str]) -> Hamil
     n = hamiltonian.n_dimensions
     if len(force) != n:
         raise CaseError(f"hamiltonian.force: expected one entry per momentum axis ({n}), got {len(force)}")
-    components = [Expression(source, ("t",), {}, f"hamiltonian.force[{i}]") for i, source in enumerate(force)]
+    numbers = Setting(n).with_numbers(hamiltonian.parameters).numbers
+    components = [
+        Expression(source, ("t",), numbers, f"hamiltonian.force[{i}]") for i, source in enumerate(force)
+    ]
     return replace(
         hamiltonian,
         force=lambda t: np.array([float(component(t=t)) for component in components]),

@@ -100,7 +100,7 @@ UNITS: dict[str, tuple[float, Dimension]] = {
 }
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_FACTOR = r"[^\W\d_]+(?:\s*(?:\^|\*\*)\s*[-+]?\d{1,2})?"
+_FACTOR = r"[^\W\d_]+(?:\s*(?:\^|\*\*)\s*[-+]?\d)?"
 _QUANTITY = re.compile(
     rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>(?:(?<=\s)1\s*/\s*)?{_FACTOR}(?:\s*[*/·]\s*{_FACTOR})*)\s*"
 )
@@ -232,9 +232,15 @@ class UnitSystem:
         With hbar = e = k_B = 1 every quantity is a power of energy and length.
         """
         d = quantity.dimension
-        unit = self.energy**d.energy * self.time**d.time
-        unit *= ELEMENTARY_CHARGE**d.charge * self.temperature**d.temperature
-        return quantity.value / (unit * length**d.length if d.length else unit)
+        try:
+            unit = self.energy**d.energy * self.time**d.time
+            unit *= ELEMENTARY_CHARGE**d.charge * self.temperature**d.temperature
+            number = quantity.value / (unit * length**d.length if d.length else unit)
+        except (OverflowError, ZeroDivisionError):
+            number = math.inf
+        if not math.isfinite(number):
+            raise CaseError(f"{quantity.text!r} is out of range")
+        return number
 
     def flux(self, field: Sequence[float]) -> tuple[float, ...]:
         """Magnetic flux per cell face, ``e B . (a_i x a_j)/hbar``, of a field in T.

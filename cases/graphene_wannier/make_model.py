@@ -3,13 +3,13 @@
     python cases/graphene_wannier/make_model.py [DIRECTORY]
 
 Hoppings fall off with distance, t(r) = -2.7 eV exp(-3.37 (r/1.42 A - 1)) (Pereira, Castro Neto, Peres, Phys.
-Rev. B 80, 045401 (2009), section II), up to the third neighbours; the two sublattices lie at +-1 eV, half-way to
-boron nitride, so that a gap of 2 eV separates the bands.  Those in
-graphene_band.dat come from structure factors of the three shells, not from the file they are there to check.
+Rev. B 80, 045401 (2009), section II), up to the third neighbours; the two sublattices lie at +-1 eV, half-way
+to boron nitride, so that a gap of 2 eV separates the bands.  Those in graphene_band.dat come from structure
+factors of the three shells, not from the file they are there to check.
 """
 
 import sys
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ A = BOND * np.sqrt(3)
 LATTICE = np.array([[A * np.sqrt(3) / 2, -A / 2, 0.0], [0.0, A, 0.0], [0.0, 0.0, 15.0]])
 CENTRES = np.array([[1 / 3, 2 / 3, 0.5], [2 / 3, 1 / 3, 0.5]]) @ LATTICE
 CELLS = [(i, j, 0) for i, j in product(range(-2, 3), repeat=2)]
-PATH = [(0.0, 0.0), (1 / 3, 1 / 3), (0.5, 0.5), (0.0, 0.0)]  # Gamma, K, M, Gamma
+PAIRS = list(product((0, 1), repeat=2))
+PATH = [(0.0, 0.0), (1 / 3, 1 / 3), (0.5, 0.0), (0.0, 0.0)]  # Gamma, K, M, Gamma
 
 
 def hopping(distance: float) -> float:
@@ -44,36 +45,41 @@ def bands(points: np.ndarray) -> np.ndarray:
     return same + np.sqrt(MASS**2 + off**2) * np.array([[-1.0], [1.0]])
 
 
+def columns(*groups: tuple[str, list[float]]) -> str:
+    """One line: each number in the format of its group."""
+    return "".join(format(value, form) for form, values in groups for value in values)
+
+
 def write_tb(path: Path) -> None:
     """As Wannier90 does with write_tb = true."""
-    lines = [" written by make_model.py", *("%14.8f%14.8f%14.8f" % tuple(row) for row in LATTICE)]
-    lines += ["%12d" % 2, "%12d" % len(CELLS)]
-    ones = ["%5d" % 1] * len(CELLS)
+    lines = [" written by make_model.py", *(columns(("14.8f", row)) for row in LATTICE)]
+    lines += [f"{len(CENTRES):12d}", f"{len(CELLS):12d}"]
+    ones = [f"{1:5d}"] * len(CELLS)
     lines += ["".join(ones[start : start + 15]) for start in range(0, len(ones), 15)]
     for cell in CELLS:
-        lines += ["", "%5d%5d%5d" % cell]
         matrix = block(cell)
-        lines += [
-            "%5d%5d   %17.10E %17.10E" % (i + 1, j + 1, matrix[i, j], 0.0) for j in (0, 1) for i in (0, 1)
-        ]
+        lines += ["", columns(("5d", cell))]
+        lines += [columns(("5d", [i + 1, j + 1]), ("20.10E", [matrix[i, j], 0.0])) for j, i in PAIRS]
     for cell in CELLS:
-        lines += ["", "%5d%5d%5d" % cell]
-        for j, i in product((0, 1), repeat=2):
-            r = CENTRES[i] if i == j and cell == (0, 0, 0) else np.zeros(3)
-            lines.append("%5d%5d   " % (i + 1, j + 1) + "".join(" %17.10E %17.10E" % (x, 0.0) for x in r))
+        lines += ["", columns(("5d", cell))]
+        for j, i in PAIRS:
+            x, y, z = CENTRES[i] if i == j and cell == (0, 0, 0) else np.zeros(3)
+            lines.append(columns(("5d", [i + 1, j + 1]), ("20.10E", [x, 0.0, y, 0.0, z, 0.0])))
     path.write_text("\n".join(lines) + "\n")
 
 
 def write_bands(directory: Path) -> None:
     """Bands along Gamma, K, M, Gamma, as Wannier90 does with bands_plot = true."""
-    legs = [np.linspace(start, end, 40, endpoint=False) for start, end in zip(PATH, PATH[1:])]
+    legs = [np.linspace(start, end, 40, endpoint=False) for start, end in pairwise(PATH)]
     points = np.vstack([*legs, PATH[-1:]])
     reciprocal = 2 * np.pi * np.linalg.inv(LATTICE[:2, :2]).T
     steps = np.linalg.norm(np.diff(points @ reciprocal, axis=0), axis=1)
     distance = np.concatenate([[0.0], np.cumsum(steps)])
-    kpt = ["%12d" % len(points), *("%12.8f%12.8f%12.8f%12.6f" % (*k, 0.0, 1.0) for k in points)]
+    kpt = [f"{len(points):12d}", *(columns(("12.8f", [*k, 0.0, 1.0])) for k in points)]
     (directory / "graphene_band.kpt").write_text("\n".join(kpt) + "\n")
-    rows = ["\n".join("%16.8E%16.8E" % pair for pair in zip(distance, band)) for band in bands(points)]
+    rows = [
+        "\n".join(columns(("16.8E", pair)) for pair in np.array([distance, band]).T) for band in bands(points)
+    ]
     (directory / "graphene_band.dat").write_text("\n\n".join(rows) + "\n\n")
 
 

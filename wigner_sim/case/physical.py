@@ -81,8 +81,9 @@ def in_lattice_units(data: Mapping[str, Any], directory: Path, where: Where) -> 
     for path, value, kind, replace in _quantities(converted):
         try:
             new = _converted(value, kind, edge)
-        except CaseError as error:
-            raise CaseError(f"{where(path)}: [{'.'.join(path[:-1])}] {path[-1]}: {error}") from None
+        except (CaseError, OSError) as error:
+            problem = error if isinstance(error, CaseError) else f"model file: {error.strerror}"
+            raise CaseError(f"{where(path)}: [{'.'.join(path[:-1])}] {path[-1]}: {problem}") from None
         replace(new)
     return converted
 

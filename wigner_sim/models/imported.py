@@ -16,6 +16,7 @@ import numpy as np
 
 from wigner_sim.errors import CaseError
 from wigner_sim.expressions import nearest_match
+from wigner_sim.grid import FloatArray
 from wigner_sim.models.adapters import from_pythtb, read_tbmodels
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.models.lattice_model import LatticeModel
@@ -61,7 +62,7 @@ def read_model(source: str, setting: Setting, structure: Mapping[str, Any] | Non
         if vectors is not None:
             vectors = real_array(vectors, (3, 3), f"lattice_vectors of {source}")
         if centres is not None:
-            centres = real_array(centres, (len(centres), 3), f"orbital_positions of {source}")
+            centres = _rows(centres, (3,), f"orbital_positions of {source}")
         return read_wannier90(_existing(setting.path(name)), centres, vectors)
     if kind == "tbmodels":
         return read_tbmodels(_existing(setting.path(name)))
@@ -123,11 +124,17 @@ def _reduced_to(
         )
     momenta = parameters.get("other_momenta")
     if momenta is not None:
-        momenta = real_array(momenta, (len(momenta),), f"other_momenta of {source}").tolist()
+        momenta = _rows(momenta, (), f"other_momenta of {source}").tolist()
     kept = model.on_axes(axes, momenta)
     if momenta is None and len(axes) < model.n_dimensions:
         _warn_of_dropped(model, axes, source)
     return kept
+
+
+def _rows(value: Any, of: tuple[int, ...], what: str) -> FloatArray:
+    """A list of numbers, or of rows of numbers, of any length."""
+    n_rows = len(value) if isinstance(value, list | tuple) else 1
+    return real_array(value, (n_rows, *of), what)
 
 
 def _axes(axes: Any, source: str) -> list[int]:
@@ -155,7 +162,10 @@ def _warn_of_dropped(model: LatticeModel, axes: Sequence[int], source: str) -> N
 
 
 def _existing(path: Path) -> Path:
-    if path.is_file():
-        return path
-    siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    try:
+        if path.is_file():
+            return path
+        siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError as error:
+        raise CaseError(f"{str(path)[:80]}: cannot be read ({error.strerror})") from None
     raise CaseError(f"there is no file {path}{nearest_match(path.name, siblings)}")

@@ -102,7 +102,7 @@ class TextTable:
     def rows(self, n_rows: int, n_columns: int, what: str) -> FloatArray:
         """Next ``n_rows`` lines as an array (n_rows, n_columns) of finite numbers."""
         block = self.lines[self.position : self.position + n_rows]
-        if len(block) == n_rows:
+        if len(block) == n_rows and block[0].strip():
             try:
                 values = np.loadtxt(block, dtype=float, comments=None, ndmin=2)
             except ValueError:

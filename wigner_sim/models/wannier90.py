@@ -306,7 +306,7 @@ def read_bands(path: str | Path) -> tuple[FloatArray, FloatArray]:
     n_points = points.count("the number of momenta", max(1, points.remaining))
     momenta = points.rows(n_points, 4, "k1 k2 k3 weight")[:, :3]
     bands: list[FloatArray] = []
-    while table.remaining:
+    while table.remaining or not bands:
         bands.append(table.rows(n_points, 2, f"distance and energy of band {len(bands) + 1}")[:, 1])
         table.skip_blank()
     return 2 * np.pi * momenta.T, np.sort(np.array(bands).T, axis=1)
