@@ -79,9 +79,7 @@ validation: $(RUNTIME)
 	$(BIN)/wigner-sim bench --suite validation --output docs/_static
 
 bench: $(RUNTIME)
-	@for script in benchmarks/bench_*.py; do \
-		test -e "$$script" || { echo "no benchmarks/bench_*.py yet"; break; }; \
-		echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/wigner-sim bench --suite speed --output benchmarks/results
 
 clean:
 	rm -rf demo build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

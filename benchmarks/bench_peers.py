@@ -207,7 +207,7 @@ def main():
     needed = {name: steps_needed(solver, reference, chosen.tolerance) for name, solver in small.items()}
     solvers = {name: make(n) for name, make in PEERS.items()}
     few = {name: (lambda solver=solver: solver.run(2, 0.02)) for name, solver in solvers.items()}
-    seconds = medians(alternate(few, chosen.repeats))
+    seconds = medians(alternate(few, chosen.repeats, clock=chosen.clock))
     base = None
     rows = []
     for name in PEERS:

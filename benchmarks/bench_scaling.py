@@ -68,7 +68,9 @@ def main():
     report, rows = Report("scaling"), []
     for name, members in series(chosen.quick).items():
         ready = {member: stepping(*arguments) for member, arguments in members.items()}
-        seconds = medians(alternate({m: run for m, (run, _) in ready.items()}, chosen.repeats))
+        seconds = medians(
+            alternate({m: run for m, (run, _) in ready.items()}, chosen.repeats, clock=chosen.clock)
+        )
         first = next(iter(seconds.values()))
         rows += [
             {

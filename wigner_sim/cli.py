@@ -132,6 +132,11 @@ def _converge(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
+    if options.suite == "speed":
+        from wigner_sim.speed_suite import run_speed_suite
+
+        print(*run_speed_suite(options.output, options.quick), sep="\n")
+        return
     from wigner_sim.convergence import save_json
     from wigner_sim.plotting import plot_validation, save_figure
     from wigner_sim.validation import run_validation, validation_table
@@ -215,13 +220,15 @@ def _parser() -> argparse.ArgumentParser:
     about = "make a movie of a finished or running run (gif, and mp4 with imageio-ffmpeg)"
     _add_movie(verb("movie", _movie, RUN, about))
     _add_plot(verb("plot", _plot, RUN, "make a figure of a run"))
-    about = "measure the package: every convergence study against exact dynamics"
+    about = "measure the package: every convergence study against exact dynamics, or its speed"
     sub = verbs.add_parser("bench", help=about, description=about)
     sub.set_defaults(action=_bench)
-    sub.add_argument("--suite", choices=["validation"], default="validation", help="default: validation")
+    sub.add_argument(
+        "--suite", choices=["validation", "speed"], default="validation", help="default: validation"
+    )
     sub.add_argument("--output", metavar="DIR", default="validation", help="for table, figure and JSON")
     sub.add_argument("--studies", type=lambda text: text.split(","), metavar="A,B", help="default: all")
-    sub.add_argument("--quick", action="store_true", help="two small dilations of each study")
+    sub.add_argument("--quick", action="store_true", help="two small dilations of each study, or small sizes")
     return parser
 
 
