@@ -83,9 +83,7 @@ reliability: $(RUNTIME)
 	$(BIN)/python -m benchmarks.reliability --output docs/_static
 
 bench: $(RUNTIME)
-	@for script in benchmarks/bench_*.py; do \
-		test -e "$$script" || { echo "no benchmarks/bench_*.py yet"; break; }; \
-		echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/wigner-sim bench --suite speed --output benchmarks/results
 
 clean:
 	rm -rf demo build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

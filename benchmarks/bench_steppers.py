@@ -6,13 +6,13 @@ Prints, for each case, the steps, right-hand sides or stages, and the median wal
 stepper.  Ratios within one table can be compared, times between tables cannot.
 """
 
-import argparse
 import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from harness import Report, Table, parser
 
 from wigner_sim.case import load_case
 from wigner_sim.problem import build_problem
@@ -42,12 +42,11 @@ def run(stepper, stack, w, dt, duration):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", nargs="*", default=["texture_1d", "rice_mele_potential"])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--tolerance", type=float, default=1e-6)
-    options = parser.parse_args()
-    for case in options.cases:
+    arguments, report = parser(__doc__), Report("steppers")
+    arguments.add_argument("--cases", nargs="*", default=["texture_1d", "rice_mele_potential"])
+    arguments.add_argument("--tolerance", type=float, default=1e-6)
+    options = arguments.parse_args()
+    for case in options.cases[:1] if options.quick else options.cases:
         problem = build_problem(load_case(CASES / case))
         setups = {name: prepared(problem, name, options.tolerance) for name in STEPPERS}
         _, stack, w, _ = setups["blanes_moan4"]
@@ -59,13 +58,17 @@ def main():
                 states[name], seconds = run(stepper, stack, w, dt, problem.duration)
                 times[name].append(seconds)
         base = statistics.median(times["rk4"])
-        print(f"\n{case}, grid {problem.grid.shape}, tolerance {options.tolerance:g}")
-        print(f"{'stepper':>14} {'steps':>6} {'error':>9} {'median/s':>9} {'ratio':>6}")
+        rows = []
         for name, (_, _, _, dt) in setups.items():
-            error = np.abs(states[name] - reference).max() / np.abs(reference).max()
+            error = float(np.abs(states[name] - reference).max() / np.abs(reference).max())
             median = statistics.median(times[name])
             steps = round(problem.duration / dt)
-            print(f"{name:>14} {steps:6d} {error:9.1e} {median:9.4f} {median / base:6.2f}")
+            rows.append(
+                {"stepper": name, "steps": steps, "error": error, "seconds": median, "ratio": median / base}
+            )
+        title = f"{case}, grid {problem.grid.shape}, tolerance {options.tolerance:g}"
+        report.add(Table(title, tuple(rows[0]), rows))
+    print(report.save(options.output))
 
 
 if __name__ == "__main__":

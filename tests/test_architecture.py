@@ -25,6 +25,7 @@ RANKS = {
         "propagator",
         "progress",
         "interrupts",
+        "speed_suite",
     },
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},

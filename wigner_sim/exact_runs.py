@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from wigner_sim.fourier import translate
 from wigner_sim.grid import AXIS_LETTERS, PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState
 from wigner_sim.kinetics.band_sources import to_periodic
-from wigner_sim.liouville import ExactSystem, LiouvilleSnapshot, SubspaceState, exact_system
+from wigner_sim.liouville import (
+    MAXIMUM_STATES,
+    ExactSystem,
+    LargeSystem,
+    LiouvilleSnapshot,
+    exact_system,
+    large_system,
+)
 from wigner_sim.models.moving_frame import in_moving_frame, momentum_gain
 from wigner_sim.observables import component_names
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
@@ -37,13 +45,17 @@ _log = logging.getLogger("wigner_sim.exact_runs")
 EXACT_RUNS = "exact"
 
 
-def exact_partner(problem: Problem) -> ExactSystem:
-    """The lattice of a problem; its eigenstates are found once and serve all bands."""
-    return exact_system(in_moving_frame(problem.hamiltonian), problem.grid)
+def exact_partner(problem: Problem) -> ExactSystem | LargeSystem:
+    """The lattice of a problem: dense, then its eigenstates are found once and serve all bands, or sparse."""
+    hamiltonian, grid = in_moving_frame(problem.hamiltonian), problem.grid
+    states = prod(round(length) for length in grid.lengths) * hamiltonian.n_orbitals
+    if states > MAXIMUM_STATES and grid.n_position_axes == grid.n_momentum_axes:
+        return large_system(hamiltonian, grid)
+    return exact_system(hamiltonian, grid)
 
 
 def exact_snapshots(
-    problem: Problem, index: int, times: Sequence[float], system: ExactSystem | None = None
+    problem: Problem, index: int, times: Sequence[float], system: ExactSystem | LargeSystem | None = None
 ) -> Iterator[LiouvilleSnapshot]:
     """Exact evolution of one band's initial state.
 
@@ -101,9 +113,9 @@ def _at_fixed_momentum(
     return replace(snapshot, distribution=f, momentum_distribution=n_k)
 
 
-def _exact_state(initial: InitialState, system: ExactSystem, band: int) -> list[SubspaceState]:
+def _exact_state(initial: InitialState, system: ExactSystem | LargeSystem, band: int) -> Any:
     """``Pi Op(c) Pi + n_F(Pi H Pi)`` of each fibre."""
-    parts = []
+    parts: list[Any] = []
     if initial.stored is not None:
         if initial.stored.face != "c":
             raise CaseError(

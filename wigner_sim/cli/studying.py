@@ -68,6 +68,11 @@ def _converge_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
+    if options.suite == "speed":
+        from wigner_sim.speed_suite import run_speed_suite
+
+        print(*run_speed_suite(options.output, options.quick), sep="\n")
+        return
     from wigner_sim.convergence import save_json
     from wigner_sim.plotting import plot_validation, save_figure
     from wigner_sim.validation import run_validation, validation_table
@@ -82,10 +87,14 @@ def _bench(options: argparse.Namespace) -> None:
 
 
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--suite", choices=["validation"], default="validation", help="default: validation")
+    parser.add_argument(
+        "--suite", choices=["validation", "speed"], default="validation", help="default: validation"
+    )
     parser.add_argument("--output", metavar="DIR", default="validation", help="for table, figure and JSON")
     parser.add_argument("--studies", type=words, metavar="A,B", help="default: all")
-    parser.add_argument("--quick", action="store_true", help="two small dilations of each study")
+    parser.add_argument(
+        "--quick", action="store_true", help="two small dilations of each study, or small sizes"
+    )
 
 
 def _add_start(parser: argparse.ArgumentParser, default: str) -> None:
@@ -118,7 +127,7 @@ VERBS = (
     ),
     Verb(
         "bench",
-        "measure the package: every convergence study against exact dynamics",
+        "measure the package: every convergence study against exact dynamics, or its speed",
         _bench,
         _bench_arguments,
     ),

@@ -21,6 +21,7 @@ sites   projectors   per time   memory
 """
 
 from wigner_sim.liouville.evolution import TimeDependentOperator, evolve_driven, evolve_static
+from wigner_sim.liouville.large import MAXIMUM_SPARSE_STATES, LargeSystem, large_system
 from wigner_sim.liouville.occupied import SubspaceState
 from wigner_sim.liouville.operators import MAXIMUM_STATES, quantize_hamiltonian
 from wigner_sim.liouville.projectors import BandProjector, band_projector
@@ -30,9 +31,11 @@ from wigner_sim.liouville.states import state_from_symbol, thermal_state
 from wigner_sim.liouville.system import ExactSystem, exact_system, run_liouville
 
 __all__ = [
+    "MAXIMUM_SPARSE_STATES",
     "MAXIMUM_STATES",
     "BandProjector",
     "ExactSystem",
+    "LargeSystem",
     "LiouvilleSnapshot",
     "Spectrum",
     "SubspaceState",
@@ -42,6 +45,7 @@ __all__ = [
     "evolve_driven",
     "evolve_static",
     "exact_system",
+    "large_system",
     "observe_state",
     "quantize_hamiltonian",
     "run_liouville",

@@ -108,6 +108,14 @@ def cheapest_form(operator: ComplexArray) -> Matrix:
     return scipy.sparse.csr_array(matrix) if is_sparse(matrix) else matrix
 
 
+def tidied(operator: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
+    """A sparse matrix without elements (and imaginary parts) that are rounding errors."""
+    matrix = operator.real.tocsr() if is_real(operator.data) else operator.copy()
+    matrix.data[np.abs(matrix.data) <= ROUNDING * np.abs(matrix.data).max(initial=0)] = 0
+    matrix.eliminate_zeros()
+    return matrix
+
+
 def refuse_large(n_states: int) -> None:
     """CaseError if a dense matrix of this many states would be too large."""
     if n_states > MAXIMUM_STATES:

@@ -127,6 +127,25 @@ def band_projector(
     return BandProjector(basis, "purified", _commutator_norm(operator, basis))
 
 
+def band_windows(
+    hamiltonian: Hamiltonian, lattice: SiteLattice, bands: int | Sequence[int], t: float
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Energy windows (low, high) below and above a group of bands that hold no local energy; None at an end.
+
+    Raises
+    ------
+    CaseError
+        If there is no such window: the bands overlap others in energy.
+    """
+    chosen = _band_indices(bands, hamiltonian.n_orbitals)
+    if len(chosen) == hamiltonian.n_orbitals:
+        return None, None
+    local = _local_bands(hamiltonian, lattice, chosen, t)
+    if not local.contiguous or any(w is not None and w[0] >= w[1] for w in (local.below, local.above)):
+        raise CaseError(f"bands {chosen} have no global gap to the others, so no energy window selects them")
+    return local.below, local.above
+
+
 @dataclass(frozen=True)
 class _LocalBands:
     """A group of bands of the symbol (of one fibre), sampled on a mesh of phase space."""
