@@ -33,7 +33,17 @@ RANKS = {
         "selection",
         "validity",
     },
-    6: {"problem", "gauge", "simulation", "exact_runs", "convergence", "studies", "validation", "reports"},
+    6: {
+        "problem",
+        "gauge",
+        "simulation",
+        "exact_runs",
+        "convergence",
+        "studies",
+        "validation",
+        "reports",
+        "prediction",
+    },
     7: {"cli", "figures", "plotting", "movies"},
     8: {"__init__", "__main__"},
 }

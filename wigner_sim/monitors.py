@@ -30,7 +30,7 @@ REMEDIES = {
     "spectral_tail": "the state has structure at the grid scale: use more points along that axis",
     "predicted_error": "gradients are strong for this order: use a higher one, or weaker fields",
     "zener_probability": "gradients, force or field are strong against the gap: compare with exact dynamics",
-    "metric_smearing": "f has structure finer than the size of the band's states: corrections do not converge there",
+    "metric_smearing": "f has structure finer than the band's states: the expansion does not converge there",
 }
 
 
