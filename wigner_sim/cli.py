@@ -164,9 +164,12 @@ def _plot(options: argparse.Namespace) -> None:
     from wigner_sim.runs import open_run
 
     run = open_run(options.run)
-    output = Path(options.output or run.path / f"{'geometry' if options.geometry else 'figure'}.png")
+    name = "geometry" if options.geometry else "validity" if options.validity else "figure"
+    output = Path(options.output or run.path / f"{name}.png")
     if options.geometry:
         figure = plotting.plot_geometry(run, band=options.band)
+    elif options.validity:
+        figure = plotting.plot_validity(run, band=options.band)
     elif options.diff:
         figure = plotting.plot_difference(run, open_run(options.diff), band=options.band)
     elif options.exact:
@@ -255,6 +258,7 @@ def _add_plot(sub: argparse.ArgumentParser) -> None:
     what.add_argument("--diff", metavar="OTHER", help="difference to another run")
     what.add_argument("--exact", metavar="RUN", help="beside an exact run, with the difference")
     what.add_argument("--geometry", action="store_true", help="the band geometry instead of the state")
+    what.add_argument("--validity", action="store_true", help="how far the run can be trusted, against time")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,6 +8,7 @@ from wigner_sim.figures.of_convergence import plot_convergence
 from wigner_sim.figures.of_geometry import plot_geometry
 from wigner_sim.figures.of_runs import plot_comparison, plot_difference, plot_run
 from wigner_sim.figures.of_validation import plot_validation
+from wigner_sim.figures.of_validity import plot_validity
 from wigner_sim.figures.saving import figure_suffix, save_figure
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "plot_geometry",
     "plot_run",
     "plot_validation",
+    "plot_validity",
     "save_figure",
 ]

@@ -14,6 +14,7 @@ from wigner_sim.recorder import STREAMS, stream_variables
 from wigner_sim.runs import Run, open_run
 from wigner_sim.selection import select
 from wigner_sim.simulation import Prepared
+from wigner_sim.validity import VALIDITY
 
 
 def check_report(prepared: Prepared) -> str:
@@ -87,7 +88,7 @@ def info(path: str | Path) -> str:
         ]
         if "time_step_reason" in attributes:
             lines.append(f"step: {attributes['time_step_reason']}")
-        lines += _conservation_lines(scalars)
+        lines += _conservation_lines(scalars) + _validity_lines(scalars)
         for stream in ("scalars", "fields", "phase", "geometry"):
             file = run.directory.stream_path(stream)
             if file.exists():
@@ -105,6 +106,19 @@ def _state(run: Run) -> str:
         with contextlib.suppress(CaseError, OSError), run.directory.lock():
             return "killed; its last checkpoint is where `wigner-sim resume` continues"
     return state
+
+
+def _validity_lines(scalars: xr.Dataset) -> list[str]:
+    """Largest values of the validity meter, band by band; what the run was made without is left out."""
+    if not scalars.sizes["time"]:
+        return []
+    lines = []
+    for band in scalars["band"].values:
+        largest = {name: float(scalars[name].sel(band=band).max()) for name in VALIDITY if name in scalars}
+        if largest:
+            numbers = ", ".join(f"{name} {value:.2g}" for name, value in largest.items())
+            lines.append(f"validity, band {band}, largest: {numbers}")
+    return lines
 
 
 def _conservation_lines(scalars: xr.Dataset) -> list[str]:

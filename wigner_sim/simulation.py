@@ -32,7 +32,7 @@ from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.selection import select
 from wigner_sim.steppers import StepDoubling
-from wigner_sim.validity import ValidityMeter
+from wigner_sim.validity import ValidityMeter, validity_summary
 
 _log = logging.getLogger("wigner_sim.simulation")
 
@@ -223,6 +223,8 @@ class Simulation:
                 _log.error("stopped at t = %.6g: %s", self._propagator.time, reason)
                 raise
             _log.info("done: %d steps in %.1f s", self._propagator.n_steps, wall_time.monotonic() - started)
+            if summary := validity_summary(self._recorder.latest):
+                _log.info("validity at the end: %s", summary)
         return open_run(self._directory.path)
 
     # --- phases ---

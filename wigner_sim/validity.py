@@ -135,6 +135,12 @@ class ValidityMeter:
         return float(np.abs(rate(state.f) - self._cut[index].at(t).band_density_rate(state.w)).max())
 
 
+def validity_summary(scalars: Mapping[str, FloatArray]) -> str:
+    """The worst of all bands, in words; empty without the meter."""
+    worst = {name: float(np.max(scalars[name])) for name in VALIDITY if name in scalars}
+    return ", ".join(f"{name} {value:.2g}" for name, value in worst.items())
+
+
 def cut_series(band: BandEvolution) -> BandEvolution:
     """The equation of a band without the Moyal terms that are right beyond its order."""
     if band.options.moyal_series == "third_derivative":
