@@ -19,11 +19,15 @@ from systems import (
 from tiny_cases import CHAIN, make_case, write_case
 
 from wigner_sim.convergence import state_errors
+from wigner_sim.errors import CaseError
+from wigner_sim.figures.of_validity import PANELS
 from wigner_sim.liouville import exact_system
 from wigner_sim.models import build_hamiltonian
 from wigner_sim.monitors import Monitors
 from wigner_sim.observables import BandFlows, BandState
+from wigner_sim.plotting import plot_validity
 from wigner_sim.prediction import predict
+from wigner_sim.reports import info
 from wigner_sim.simulation import run
 from wigner_sim.validity import VALIDITY, ValidityMeter, adiabaticity, cut_series, exact_rate, metric_smearing
 
@@ -184,6 +188,22 @@ def test_a_run_stores_the_numbers_and_warns(tmp_path, caplog):
         assert error[-1] > 1e-5
     assert "predicted_error is" in caplog.text
     assert "above monitors.predicted_error = 1e-05" in caplog.text
+
+
+def test_figure_and_info_of_a_run(tmp_path):
+    case = write_case(tmp_path / "case")
+    with run(case) as finished:
+        figure = plot_validity(finished)
+        assert [axes.get_title() for axes in figure.axes] == list(PANELS)
+        assert [len(axes.lines) for axes in figure.axes] == [1, 3, 2, 2]
+        np.testing.assert_allclose(
+            figure.axes[0].lines[0].get_ydata()[1:], finished.scalars["predicted_error"][1:, 0]
+        )
+    assert "validity, band 0, largest: adiabaticity 0." in info(case)
+    with run(write_case(tmp_path / "without", monitors__validity="off")) as finished:
+        with pytest.raises(CaseError, match="no numbers of validity"):
+            plot_validity(finished)
+        assert "validity" not in info(finished.path)
 
 
 @pytest.mark.parametrize(("choice", "stored"), [("off", set()), ("predict", set(VALIDITY))])

@@ -39,7 +39,7 @@ VALIDITY = {
     ),
     "metric_smearing": (
         "smearing by the metric at the spectral edge of f",
-        "max_a G_aa q_a^2 where |w| > 1e-3 max|w|; Fourier amplitudes of f reach 1e-3 of the largest at q_a",
+        "max_a G_aa q_a^2 where |w| > 1e-3 max|w|; Fourier amplitudes of f reach 1e-2 of the largest at q_a",
     ),
     "predicted_error": (
         "predicted error of f against exact dynamics, relative to the largest |f| at the start",
@@ -51,8 +51,8 @@ VALIDITY = {
 N_INTERVALS = 6
 #: Largest number of matrix elements on the grid for which the residual is worked out unasked.
 AFFORDABLE = 300_000
-#: Share of the largest value that counts as empty, or as the edge of a spectrum.
-SMALL = 1e-3
+#: Share of the largest value that counts as empty, and as the edge of a spectrum.
+SMALL, EDGE = 1e-3, 1e-2
 
 
 class ValidityMeter:
@@ -187,6 +187,6 @@ def metric_smearing(state: BandState) -> float:
     for axis, period in enumerate(grid.periods):
         amplitude = np.abs(fourier.rfftn(state.f, (axis,)))
         largest = amplitude.max(axis=tuple(other for other in range(grid.n_axes) if other != axis))
-        edge = np.flatnonzero(largest > SMALL * largest.max()).max(initial=0)
+        edge = np.flatnonzero(largest > EDGE * largest.max()).max(initial=0)
         worst = max(worst, float(smearing[axis].max()) * (2 * np.pi * edge / period) ** 2)
     return worst

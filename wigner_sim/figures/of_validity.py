@@ -12,7 +12,7 @@ from wigner_sim.figures.panels import COLOURS, LINE_STYLES, RunFigure, new_figur
 
 #: Panels: title, and name -> label of what is drawn in them.
 PANELS = {
-    "error": {"predicted_error": "predicted"},
+    "error of the expansion": {"predicted_error": "predicted"},
     "small numbers of the expansion": {
         "adiabaticity": "adiabaticity",
         "zener_probability": "Zener probability",
@@ -28,6 +28,8 @@ FLOOR = 1e-10
 @styled
 def plot_validity(run: Run, *, band: int | str | None = None) -> RunFigure:
     """Predicted error, small numbers of the expansion, resolution and occupation bounds of one band.
+
+    What is below the floor of a scale is drawn on the floor.
 
     Parameters
     ----------
@@ -65,8 +67,8 @@ def _draw(axes: Axes, run: Run, band: int | str | None, names: dict[str, str]) -
     axes.set(yscale="log", ylim=(0.5 * FLOOR, 30 * max(largest, 1e-8)))
     axes.set_xlabel(frames.axis_label("time", scalars["energy"]))
     if "predicted_error" in names:
-        axes.set_ylabel(r"error of $f$, relative to $\max|f(0)|$")
+        axes.set_ylabel("relative error of $f$")
     show_times(axes, scalars["time"].values)
     axes.grid(alpha=0.25)
     if names:
-        axes.legend(frameon=False, loc="upper right", ncols=2)
+        axes.legend(frameon=False, loc="best", fontsize="small")
