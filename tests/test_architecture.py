@@ -63,6 +63,7 @@ RANKS = {
         "reports",
         "sweeps",
         "importing",
+        "prediction",
     },
     7: {"cli", "figures", "plotting", "movies", "viewer", "accessor"},
     8: {"__init__", "__main__"},

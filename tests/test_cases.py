@@ -11,11 +11,12 @@ from PIL import Image
 from shipped import CASES, ROOT, tiny_copy
 
 from wigner_sim import cli, open_run
+from wigner_sim.validity import VALIDITY
 
 MAX_FIGURE_BYTES = 200_000
 SCALARS = {
     "particle_number", "energy", "occupation_min", "occupation_max", "spectral_tail_x", "spectral_tail_k",
-    "particle_number_drift", "energy_drift",
+    "particle_number_drift", "energy_drift", *VALIDITY,
 }  # fmt: skip
 ATTRIBUTES = {
     "Conventions", "title", "source", "history", "references", "date_created", "run_id", "case_name",

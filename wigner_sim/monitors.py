@@ -38,7 +38,7 @@ REMEDIES = {
     "spectral_tail": "the state has structure at the grid scale: use more points along that axis",
     "predicted_error": "gradients are strong for this order: use a higher one, or weaker fields",
     "zener_probability": "gradients, force or field are strong against the gap: compare with exact dynamics",
-    "metric_smearing": "f has structure finer than the band's states: corrections do not converge there",
+    "metric_smearing": "f has structure finer than the band's states: the expansion does not converge there",
     "occupation": "more than one electron or less than none per state: use more points, a smaller step, or "
     "weaker gradients",
 }

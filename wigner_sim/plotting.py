@@ -14,6 +14,7 @@ from wigner_sim.figures.of_runs import (
     plot_run,
 )
 from wigner_sim.figures.of_validation import plot_validation
+from wigner_sim.figures.of_validity import plot_validity
 from wigner_sim.figures.panels import printed
 from wigner_sim.figures.saving import figure_suffix, save_figure
 
@@ -27,6 +28,7 @@ __all__ = [
     "plot_quantity",
     "plot_run",
     "plot_validation",
+    "plot_validity",
     "printed",
     "save_figure",
 ]

@@ -14,6 +14,7 @@ from wigner_sim.progress import duration_text
 from wigner_sim.run_status import health
 from wigner_sim.runs import open_run
 from wigner_sim.simulation import Prepared
+from wigner_sim.validity import VALIDITY
 
 
 def check_report(prepared: Prepared) -> str:
@@ -91,7 +92,7 @@ def info(path: str | Path) -> str:
         ]
         if "time_step_reason" in attributes:
             lines.append(f"step: {attributes['time_step_reason']}")
-        lines += _conservation_lines(scalars)
+        lines += _conservation_lines(scalars) + _validity_lines(scalars)
         for stream in ("scalars", "fields", "phase", "geometry"):
             file = run.directory.stream_path(stream)
             if file.exists():
@@ -100,6 +101,19 @@ def info(path: str | Path) -> str:
                 size = f"{file.stat().st_size / 1e6:.3g} MB"
                 lines.append(f"{file.name}: {size}{records}: {', '.join(map(str, dataset.data_vars))}")
     return "\n".join(lines)
+
+
+def _validity_lines(scalars: xr.Dataset) -> list[str]:
+    """Largest values of the validity meter, band by band; what the run was made without is left out."""
+    if not scalars.sizes["time"]:
+        return []
+    lines = []
+    for band in scalars["band"].values:
+        largest = {name: float(scalars[name].sel(band=band).max()) for name in VALIDITY if name in scalars}
+        if largest:
+            numbers = ", ".join(f"{name} {value:.2g}" for name, value in largest.items())
+            lines.append(f"validity, band {band}, largest: {numbers}")
+    return lines
 
 
 def _conservation_lines(scalars: xr.Dataset) -> list[str]:

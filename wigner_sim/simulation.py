@@ -39,7 +39,7 @@ from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.selection import select
 from wigner_sim.si_attributes import si_globals
 from wigner_sim.steppers import StepDoubling
-from wigner_sim.validity import ValidityMeter
+from wigner_sim.validity import ValidityMeter, validity_summary
 
 _log = logging.getLogger("wigner_sim.simulation")
 
@@ -285,6 +285,8 @@ class Simulation:
                 raise
             seconds = wall_time.monotonic() - self._started
             _log.info("done: %d steps in %.1f s", self._propagator.n_steps, seconds)
+            if summary := validity_summary(self._recorder.latest):
+                _log.info("validity at the end: %s", summary)
         return open_run(self._directory.path)
 
     # --- phases ---

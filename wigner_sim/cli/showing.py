@@ -59,7 +59,8 @@ def _plot(options: argparse.Namespace) -> None:
     from wigner_sim.runs import open_run
 
     run = open_run(options.run)
-    output = Path(options.output or run.path / f"{'geometry' if options.geometry else 'figure'}.png")
+    name = "geometry" if options.geometry else "validity" if options.validity else "figure"
+    output = Path(options.output or run.path / f"{name}.png")
     with plotting.printed(options.size):
         print(plotting.save_figure(_figure(options, run), output))
 
@@ -72,6 +73,8 @@ def _figure(options: argparse.Namespace, run: Run) -> RunFigure:
     band, time = options.band, options.time
     if options.geometry:
         return plotting.plot_geometry(run, band=band)
+    if options.validity:
+        return plotting.plot_validity(run, band=band)
     if options.diff:
         return plotting.plot_difference(run, open_run(options.diff), band=band)
     if options.exact:
@@ -95,6 +98,7 @@ def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--diff", metavar="OTHER", help="difference to another run")
     what.add_argument("--exact", metavar="RUN", help="beside an exact run, with the difference")
     what.add_argument("--geometry", action="store_true", help="the band geometry instead of the state")
+    what.add_argument("--validity", action="store_true", help="how far the run can be trusted, against time")
     what.add_argument("--quantity", metavar="NAME", help=QUANTITY)
 
 

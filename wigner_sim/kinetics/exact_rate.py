@@ -47,10 +47,8 @@ class ExactRate:
         space, order = self._hamiltonian.space, self._order
         whole = self._state(f)
         rate = np.zeros(f.shape)
-        for m in range(1, order + 2):
-            left = star_product_at([self._hamiltonian], whole, m)
-            right = star_product_at(whole, [self._hamiltonian], m)
-            rate += trace(left - right).imag
+        for m in range(1, order + 2):  # F * H is the adjoint of H * F
+            rate += 2 * trace(star_product_at([self._hamiltonian], whole, m)).imag
         for i, force in enumerate(self._force):
             if force:
                 rate -= force * space.symbol(f).derivative(space.grid.n_position_axes + i)
@@ -83,7 +81,7 @@ def driven_projector(drive: Drive, t: float, band: int, order: int) -> list[Symb
     rates: dict[int, list[Array]] = {j: [] for j in symbols}
     pi = {j: moyal_projector(symbols[j], bands[j], group, 0)[0].values for j in symbols}
     for m in range(order if moving else 0):
-        inner = [j for j in symbols if abs(j) <= reach - 2 * (m + 1)]
+        inner = [j for j in symbols if abs(j) <= reach - 2 * (m + 1)] if step else [0]
         for j in inner:
             rates[j].append(_convective(drive, t, pi, j, symbols[0]))
         pi = {j: moyal_projector(symbols[j], bands[j], group, m + 1, rates[j])[m + 1].values for j in inner}

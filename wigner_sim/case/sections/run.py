@@ -114,7 +114,7 @@ class MonitorsSection(Section):
         1e-2, "Estimated probability of a transition to another band.", 'a number > 0 or "off"'
     )
     metric_smearing: Literal["off"] | Positive = key(
-        1.0, "Smearing by the quantum metric at the spectral edge of f.", 'a number > 0 or "off"'
+        2.0, "Smearing by the quantum metric at the spectral edge of f.", 'a number > 0 or "off"'
     )
     occupation: Literal["off"] | Positive = key(
         "off",
