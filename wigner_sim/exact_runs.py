@@ -53,6 +53,8 @@ def exact_snapshots(problem: Problem, index: int, times: Sequence[float]) -> Ite
             "exact dynamics knows neither collisions nor reservoirs: there is nothing to compare a run "
             "with [relaxation] or [[reservoirs]] with"
         )
+    if problem.interaction is not None:
+        raise CaseError("exact dynamics knows no mean field: there is nothing to compare this run with")
     system = exact_system(in_moving_frame(problem.hamiltonian), problem.grid)
     band = problem.bands[index]
     state = _exact_state(problem.initial_states[index], system, band)

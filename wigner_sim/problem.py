@@ -17,6 +17,8 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.interacting_stack import InteractingStack
+from wigner_sim.kinetics.mean_field import Interaction
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
@@ -51,6 +53,8 @@ class Problem:
         Error allowed by the end, relative to max|w|, where the program chooses the step.
     baths : Baths
         Collisions and reservoirs.
+    interaction : Interaction, optional
+        The electrons' mean field.
     """
 
     grid: PhaseSpaceGrid
@@ -62,10 +66,13 @@ class Problem:
     stepper: Stepper
     tolerance: float
     baths: Baths = field(default_factory=Baths)
+    interaction: Interaction | None = None
 
     def stack(self) -> BandStack:
         """The kinetic equations of all bands."""
         bands = [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
+        if self.interaction is not None:
+            return InteractingStack(bands, self.interaction)
         return BandStack(bands, self.baths.terms(bands))
 
     def initial_density(self, stack: BandStack) -> np.ndarray:
@@ -154,6 +161,7 @@ class Problem:
             ),
             duration=self.duration * dilation,
             baths=self.baths.dilated(dilation),
+            interaction=None if self.interaction is None else self.interaction.dilated(dilation),
         )
 
     def with_order(self, order: int) -> Problem:
@@ -223,10 +231,32 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         case.relaxation.model_dump(), [table.model_dump() for table in case.reservoirs], setting, len(bands)
     )
     problem = Problem(
-        grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance, baths
+        grid,
+        hamiltonian,
+        bands,
+        states,
+        options,
+        case.time.end,
+        stepper,
+        case.time.tolerance,
+        baths,
+        _interaction(case, baths),
     )
     check_memory(problem.memory)
     return problem
+
+
+def _interaction(case: Case, baths: Baths) -> Interaction | None:
+    section = case.mean_field
+    if section.kind == "none":
+        return None
+    if baths:
+        raise CaseError(
+            "[mean_field] cannot be combined with [relaxation] or [[reservoirs]]: the equilibrium they relax to "
+            "would have to follow the mean field"
+        )
+    background = None if section.background == "mean" else section.background
+    return Interaction(section.kind, section.strength, section.screening, background)
 
 
 def _grid(case: Case) -> PhaseSpaceGrid:
@@ -315,4 +345,5 @@ def describe(problem: Problem) -> Sequence[str]:
         f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
         f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
         *problem.baths.describe(),
+        *([] if problem.interaction is None else [f"mean field: {problem.interaction.kind} interaction"]),
     ]

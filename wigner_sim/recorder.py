@@ -10,7 +10,6 @@ import numpy as np
 from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.collisions import LOCAL_FIELDS
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.observables import OBSERVABLES, BandState
@@ -72,6 +71,9 @@ class Recorder:
                 directory.stream_path(name),
                 stream_variables(name, self._grid, self._output.face),
             )
+            if name == "scalars":
+                about = self._stack.scalar_descriptions
+                variables += [VariableSpec(each, ("time",), "1", about[each]) for each in about]
             if name == "fields":
                 variables += local_field_variables(self._stack, self._grid)
             # drifts would be lost in single precision
@@ -105,10 +107,14 @@ class Recorder:
         if not due:
             return False
         states = [
-            BandState(band.effective(time), w) for band, w in zip(self._bands, propagator.w, strict=True)
+            BandState(effective, w)
+            for effective, w in zip(
+                self._stack.effective_bands(propagator.w, time), propagator.w, strict=True
+            )
         ]
         if "scalars" in due:
             self.latest = self._scalars(states, propagator.last_step or propagator.dt)
+            self.latest |= self._stack.scalars(propagator.w)
             self._streams["scalars"].append(time, self.latest)
         if "fields" in due:
             local = self._stack.local_fields(propagator.w, time)
@@ -156,8 +162,7 @@ def stream_variables(stream: str, grid: PhaseSpaceGrid, face: Face) -> list[Vari
 def local_field_variables(stack: BandStack, grid: PhaseSpaceGrid) -> list[VariableSpec]:
     """Variables of what couplings solve for at every position."""
     dims = ("time", "band", *grid.position_names)
-    names = stack.local_field_names
-    return [VariableSpec(name, dims, "1", LOCAL_FIELDS[name]) for name in names]
+    return [VariableSpec(name, dims, "1", about) for name, about in stack.local_field_descriptions.items()]
 
 
 def band_scalars(states: Sequence[BandState]) -> dict[str, FloatArray]:

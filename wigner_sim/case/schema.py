@@ -14,6 +14,7 @@ from wigner_sim.case.sections.equation import EquationSection
 from wigner_sim.case.sections.grid import GridSection
 from wigner_sim.case.sections.hamiltonian import BandsSection, HamiltonianSection
 from wigner_sim.case.sections.initial_state import GaussianState, InitialState
+from wigner_sim.case.sections.mean_field import MeanFieldSection
 from wigner_sim.case.sections.relaxation import RelaxationSection, Reservoirs
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
 
@@ -31,6 +32,9 @@ class CaseSections(Section):
         default=(),
         description="Reservoirs.",
         json_schema_extra={"expected": "a list of tables", "default_text": "[]"},
+    )
+    mean_field: MeanFieldSection = Field(
+        default_factory=MeanFieldSection, description="The electrons' own potential."
     )
     initial_state: InitialState = Field(description="The state at time 0.")
     time: TimeSection = Field(description="Duration and stepping.")

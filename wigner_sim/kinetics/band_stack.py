@@ -10,6 +10,7 @@ import numpy as np
 
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.collisions import LOCAL_FIELDS, ConservingRelaxation
+from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.symbols import FloatArray
 
@@ -48,11 +49,24 @@ class BandStack:
         n_flows = max(len(band.flows) for band in self.bands)
         return [*(StackedFlow(self.bands, index) for index in range(n_flows)), *self.couplings]
 
+    def effective_bands(self, w: FloatArray, t: float) -> list[EffectiveBand]:
+        """The effective bands at time ``t``, as a state w sees them."""
+        return [band.effective(t) for band in self.bands]
+
     @property
-    def local_field_names(self) -> list[str]:
-        """Names of what :meth:`local_fields` returns."""
+    def local_field_descriptions(self) -> dict[str, str]:
+        """Names and long names of :meth:`local_fields`."""
         follows = any(isinstance(coupling, ConservingRelaxation) for coupling in self.couplings)
-        return list(LOCAL_FIELDS) if follows else []
+        return LOCAL_FIELDS if follows else {}
+
+    @property
+    def scalar_descriptions(self) -> dict[str, str]:
+        """Names and long names of :meth:`scalars`."""
+        return {}
+
+    def scalars(self, w: FloatArray) -> dict[str, FloatArray]:
+        """Numbers that belong to all bands together."""
+        return {}
 
     def local_fields(self, w: FloatArray, t: float) -> dict[str, FloatArray]:
         """What the couplings work out at every position, each (b, *x); see ``collisions.LOCAL_FIELDS``."""
