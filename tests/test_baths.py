@@ -66,7 +66,7 @@ def test_without_baths_nothing_is_added(tmp_path):
     problem = build_problem(make_case(tmp_path, CHAIN))
     assert not problem.baths
     assert not problem.stack().couplings
-    assert not problem.stack().local_field_names
+    assert not problem.stack().local_field_descriptions
 
 
 WRONG = {

@@ -78,6 +78,8 @@ def exact_snapshots(
             "exact dynamics knows neither collisions nor reservoirs: there is nothing to compare a run "
             "with [relaxation] or [[reservoirs]] with"
         )
+    if problem.interaction is not None:
+        raise CaseError("exact dynamics knows no mean field: there is nothing to compare this run with")
     system = system or exact_partner(problem)
     band = problem.bands[index]
     state = _exact_state(problem.initial_states[index], system, band)

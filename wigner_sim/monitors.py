@@ -107,9 +107,12 @@ class Monitors:
     def _excess(self, name: str, scalars: Mapping[str, FloatArray]) -> float:
         """How far a watched scalar is off; a drift of the sum where bands exchange what they hold."""
         quantity = name.removesuffix("_drift")
-        if not (self._over_bands and name.endswith("_drift")):
+        interacting = quantity == "energy" and "interaction_energy" in scalars
+        if not (name.endswith("_drift") and (self._over_bands or interacting)):
             return float(np.max(EXCESS.get(name, np.abs)(scalars[name])))
         total = float(scalars[quantity].sum())
+        if interacting:  # the potential of the others is in everybody's energy
+            total -= float(scalars["interaction_energy"])
         first = self._sums.setdefault(quantity, total)
         return abs(total - first) / max(float(np.abs(scalars[quantity]).sum()), np.finfo(float).tiny)
 

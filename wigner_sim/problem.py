@@ -19,6 +19,8 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.interacting_stack import InteractingStack
+from wigner_sim.kinetics.mean_field import Interaction
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
 from wigner_sim.matrix_moyal import MatrixMoyal
@@ -56,6 +58,8 @@ class Problem:
         Collisions and reservoirs.
     method : {"kinetic", "matrix"}
         The kinetic equation of each band, or the full matrix equation.
+    interaction : Interaction, optional
+        The electrons' mean field.
     """
 
     grid: PhaseSpaceGrid
@@ -68,12 +72,15 @@ class Problem:
     tolerance: float
     baths: Baths = field(default_factory=Baths)
     method: Literal["kinetic", "matrix"] = "kinetic"
+    interaction: Interaction | None = None
 
     def stack(self) -> PhaseSpaceSystem:
         """The kinetic equations of all bands, or the matrix equation."""
         if self.method == "matrix":
             return MatrixMoyal(self.hamiltonian, self.grid, self.bands, self.options)
         bands = [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
+        if self.interaction is not None:
+            return InteractingStack(bands, self.interaction)
         return BandStack(bands, self.baths.terms(bands))
 
     def initial_density(self, stack: PhaseSpaceSystem) -> np.ndarray:
@@ -164,6 +171,7 @@ class Problem:
             ),
             duration=self.duration * dilation,
             baths=self.baths.dilated(dilation),
+            interaction=None if self.interaction is None else self.interaction.dilated(dilation),
         )
 
     def with_order(self, order: int) -> Problem:
@@ -245,9 +253,23 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         case.time.tolerance,
         baths,
         equation.method,
+        _interaction(case, baths),
     )
     check_memory(problem.memory)
     return problem
+
+
+def _interaction(case: Case, baths: Baths) -> Interaction | None:
+    section = case.mean_field
+    if section.kind == "none":
+        return None
+    if baths:
+        raise CaseError(
+            "[mean_field] cannot be combined with [relaxation] or [[reservoirs]]: the equilibrium they relax to "
+            "would have to follow the mean field"
+        )
+    background = None if section.background == "mean" else section.background
+    return Interaction(section.kind, section.strength, section.screening, background)
 
 
 def _grid(case: Case) -> PhaseSpaceGrid:
@@ -317,4 +339,5 @@ def describe(problem: Problem) -> Sequence[str]:
         f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
         f"equation: {equation}",
         *problem.baths.describe(),
+        *([] if problem.interaction is None else [f"mean field: {problem.interaction.kind} interaction"]),
     ]

@@ -9,11 +9,10 @@ import numpy as np
 
 from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kinetics.collisions import LOCAL_FIELDS
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.kinetics.phase_space_system import OwnScalar, PhaseSpaceSystem
-from wigner_sim.observables import OBSERVABLES, BandFlows, BandState
+from wigner_sim.observables import OBSERVABLES, BandFlow, BandFlows, BandState
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates, resume_stream, write_static
 from wigner_sim.propagator import Propagator
 from wigner_sim.run_directory import RunDirectory
@@ -109,8 +108,10 @@ class Recorder:
         if not due:
             return False
         states = [
-            BandState(flow.at(time).effective, w, flow.at(time))
-            for flow, w in zip(self._flows, self._system.densities(propagator.w, time), strict=True)
+            BandState(flow.effective, w, flow)
+            for flow, w in zip(
+                self._flows_of(propagator), self._system.densities(propagator.w, time), strict=True
+            )
         ]
         if "scalars" in due:
             self.latest = self._scalars(states, propagator)
@@ -123,6 +124,15 @@ class Recorder:
         if "phase" in due:
             self._streams["phase"].append(time, band_phase(states, self._output.face))
         return "scalars" in due
+
+    def _flows_of(self, propagator: Propagator) -> list[BandFlow]:
+        """How each band flows now; a band that the state itself changes is looked at anew."""
+        evolutions = self._system.evolutions(propagator.w, propagator.time)
+        known = zip(self._bands, self._flows, evolutions, strict=True)
+        return [
+            flows.at(propagator.time) if band is evolution else BandFlow(evolution, propagator.time)
+            for band, flows, evolution in known
+        ]
 
     def _scalars(self, states: Sequence[BandState], propagator: Propagator) -> dict[str, FloatArray]:
         scalars = self._selection.scalar_values(states)
@@ -174,8 +184,7 @@ def validity_variables(names: Sequence[str]) -> list[VariableSpec]:
 def local_field_variables(stack: PhaseSpaceSystem, grid: PhaseSpaceGrid) -> list[VariableSpec]:
     """Variables of what couplings solve for at every position."""
     dims = ("time", "band", *grid.position_names)
-    names = stack.local_field_names
-    return [VariableSpec(name, dims, "1", LOCAL_FIELDS[name]) for name in names]
+    return [VariableSpec(name, dims, "1", about) for name, about in stack.local_field_descriptions.items()]
 
 
 def relative_drifts(

@@ -15,6 +15,7 @@ from wigner_sim.case.sections.grid import GridSection
 from wigner_sim.case.sections.hamiltonian import BandsSection, HamiltonianSection
 from wigner_sim.case.sections.initial_state import GaussianState, InitialState
 from wigner_sim.case.sections.limits import LimitsSection
+from wigner_sim.case.sections.mean_field import MeanFieldSection
 from wigner_sim.case.sections.relaxation import RelaxationSection, Reservoirs
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
 from wigner_sim.case.sections.sweep import SweepSection
@@ -37,6 +38,9 @@ class CaseSections(Section):
         default=(),
         description="Reservoirs.",
         json_schema_extra={"expected": "a list of tables", "default_text": "[]"},
+    )
+    mean_field: MeanFieldSection = Field(
+        default_factory=MeanFieldSection, description="The electrons' own potential."
     )
     initial_state: InitialState = Field(description="The state at time 0.")
     time: TimeSection = Field(description="Duration and stepping.")

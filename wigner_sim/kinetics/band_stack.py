@@ -66,11 +66,15 @@ class BandStack:
         n_flows = max(len(band.flows) for band in self.bands)
         return [*(StackedFlow(self.bands, index) for index in range(n_flows)), *self.couplings]
 
+    def evolutions(self, w: FloatArray, t: float) -> Sequence[BandEvolution]:
+        """The bands themselves."""
+        return self.bands
+
     @property
-    def local_field_names(self) -> list[str]:
-        """Names of what :meth:`local_fields` returns."""
+    def local_field_descriptions(self) -> dict[str, str]:
+        """Names and long names of :meth:`local_fields`."""
         follows = any(isinstance(coupling, ConservingRelaxation) for coupling in self.couplings)
-        return list(LOCAL_FIELDS) if follows else []
+        return LOCAL_FIELDS if follows else {}
 
     def local_fields(self, w: FloatArray, t: float) -> dict[str, FloatArray]:
         """What the couplings work out at every position, each (b, *x); see ``collisions.LOCAL_FIELDS``."""

@@ -53,9 +53,13 @@ class PhaseSpaceSystem(SplitEquation, Protocol):
         """Scalars of the state, beside those of its bands or (b,) in their place."""
         ...
 
+    def evolutions(self, state: Array, t: float) -> Sequence[BandEvolution]:
+        """The bands as they are in this state: ``bands``, unless they depend on it."""
+        ...
+
     @property
-    def local_field_names(self) -> Sequence[str]:
-        """Names of what :meth:`local_fields` returns."""
+    def local_field_descriptions(self) -> Mapping[str, str]:
+        """Names and long names of :meth:`local_fields`."""
         ...
 
     def local_fields(self, state: Array, t: float) -> dict[str, FloatArray]:

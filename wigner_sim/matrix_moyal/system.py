@@ -166,10 +166,14 @@ class MatrixMoyal:
         marginal = f.mean(axis=grid.momentum_axes)
         return float(np.einsum("ij...,ji...->...", marginal, m).real.mean() * np.prod(grid.lengths))
 
+    def evolutions(self, f: Array, t: float) -> Sequence[BandEvolution]:
+        """The bands themselves."""
+        return self.bands
+
     @property
-    def local_field_names(self) -> Sequence[str]:
+    def local_field_descriptions(self) -> Mapping[str, str]:
         """None."""
-        return ()
+        return {}
 
     def local_fields(self, f: Array, t: float) -> dict[str, FloatArray]:
         """Nothing beside the bands' observables."""

@@ -110,3 +110,22 @@ def separable_hamiltonian(
         potential=potential,
         **attributes,
     )
+
+
+def with_potential(hamiltonian: Hamiltonian, potential: PotentialFunction) -> Hamiltonian:
+    """A separable Hamiltonian with another time-dependent potential added."""
+    assert hamiltonian.bloch is not None
+    own = hamiltonian.potential
+
+    def total(x: FloatArray, t: float) -> FloatArray:
+        return potential(x, t) + (0.0 if own is None else own(x, t))
+
+    attributes = ("orbital_positions", "lattice_vectors", "force", "force_varies", "name", "parameters")
+    return separable_hamiltonian(
+        hamiltonian.bloch,
+        total,
+        hamiltonian.n_orbitals,
+        hamiltonian.n_dimensions,
+        time_dependent=True,
+        **{name: getattr(hamiltonian, name) for name in attributes},
+    )
