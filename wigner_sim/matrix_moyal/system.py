@@ -27,7 +27,6 @@ from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.observables import spectral_tail
 from wigner_sim.symbols import Array, FloatArray, trace
 
-
 #: A band with less than this part of the largest element of F is empty: what is left is rounding.
 ROUNDING = 1e-10
 
