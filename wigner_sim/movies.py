@@ -22,6 +22,7 @@ from wigner_sim.figures import frames
 from wigner_sim.figures.encoders import Encoder, GifEncoder, Mp4Encoder, Pixels
 from wigner_sim.figures.frames import FloatArray, FrameSeries, Run
 from wigner_sim.figures.of_runs import plot_drifts, plot_largest_difference
+from wigner_sim.figures.packets import packet_overlay
 from wigner_sim.figures.panels import COLOURS, STYLE, ImagePanel, new_figure, panel
 from wigner_sim.figures.saving import free_path, provenance_text
 
@@ -146,6 +147,7 @@ class MoviePicture:
             panel(beside, momentum, limits[2], upright=joint),
         ]
         self._add_colour_bars()
+        self.packets = packet_overlay(top_left, run, main, band) if other is None else None
         if other is None:
             plot_drifts(corner, run, band)
         else:
@@ -173,6 +175,8 @@ class MoviePicture:
     def _update(self, time: float) -> None:
         for each in self.panels:
             each.show(time)
+        if self.packets is not None:
+            self.packets.show(time)
         self.marker.set_xdata([time, time])
         # Figure spaces are as wide as digits: the clock does not jitter.
         value = self.time_format.format(time).replace(" ", "\N{FIGURE SPACE}")

@@ -56,6 +56,11 @@ class Run:
         return self._stream("geometry")
 
     @property
+    def trajectories(self) -> xr.Dataset:
+        """Wave packets beside the state, if the case has any."""
+        return self._stream("trajectories")
+
+    @property
     def case(self) -> Case:
         """The resolved case."""
         return load_case(self.path / RESOLVED_FILE)

@@ -31,6 +31,7 @@ from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.steppers import StepDoubling
+from wigner_sim.trajectory_output import write_trajectories
 
 _log = logging.getLogger("wigner_sim.simulation")
 
@@ -212,6 +213,8 @@ class Simulation:
                 self._recorder.open(
                     self._directory, self._attributes(), self._propagator.time if self._resumed else None
                 )
+                path = self._directory.stream_path("trajectories")
+                write_trajectories(path, self._case, self._problem, self._attributes())
                 self._step_to_end(interrupted)
             except InterruptedRunError:
                 raise
