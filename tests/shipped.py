@@ -14,7 +14,7 @@ CASES = sorted(path.parent for path in (ROOT / "cases").glob("*/case.toml"))
 TINY = {
     "sites": ("24", "12"),
     "n_x": ("32", "8"),
-    "n_k": ("24", "16"),
+    "n_k": ("64", "16"),
     "center_x": ("12.0", "6.0"),
     "width_k": ("0.6", "0.6"),
 }

@@ -57,6 +57,7 @@ RANKS = {
         "simulation",
         "exact_runs",
         "matrix_snapshots",
+        "trajectory_output",
         "convergence",
         "studies",
         "validation",

@@ -12,7 +12,8 @@ from synthetic_run import one_dimensional_run, two_dimensional_run
 from wigner_sim import accessor, cli, movies, plotting
 from wigner_sim.errors import CaseError
 from wigner_sim.figures.movie_panels import layout
-from wigner_sim.figures.overlays import Arrows, Trajectories, wrap
+from wigner_sim.figures.overlays import Arrows
+from wigner_sim.figures.packets import PacketOverlay
 from wigner_sim.figures.panels import ImagePanel, LinePanel, TimePanel
 from wigner_sim.figures.quantities import parse_quantity, quantity_series
 from wigner_sim.movies import MoviePicture, animate_dataset, make_movie
@@ -49,10 +50,10 @@ def planar_run():
     t = np.linspace(0, 30, 61)
     run.trajectories = xr.Dataset(
         {
-            "x": (("packet", "time"), [1 + 0.5 * t, 7 - 0.1 * t]),
-            "y": (("packet", "time"), [0 * t + 2, 0.2 * t]),
+            "x": (("order", "packet", "time"), [[1 + 0.5 * t, 7 - 0.1 * t]], {"period": 8.0, "band": 0}),
+            "y": (("order", "packet", "time"), [[0 * t + 2, 0.2 * t]], {"period": 8.0, "band": 0}),
         },
-        {"time": t},
+        {"order": [2], "packet": [0, 1], "time": t},
     )
     return run
 
@@ -158,24 +159,22 @@ def test_arrows_have_one_scale_and_the_length_of_the_current():
     assert scales.pop() == pytest.approx(largest / 1.2)
 
 
+def ends(overlay):
+    """Where the dots of all packets are, (packet, axis)."""
+    return [np.ravel(dot.get_data()) for _, dot, _ in overlay.paths]
+
+
 def test_trajectories_grow_and_do_not_cross_the_picture():
     picture = MoviePicture(planar_run(), None, None, 100, panels=["density"])
-    (paths,) = (overlay for overlay in picture.overlays if isinstance(overlay, Trajectories))
+    (paths,) = (overlay for overlay in picture.overlays if isinstance(overlay, PacketOverlay))
     picture.render(15.0)
-    x, y = paths.paths[0].get_data()
+    x, y = paths.paths[0][0].get_data()
     assert np.isnan(x).sum() == np.isnan(y).sum() == 1  # x = 1 + 0.5 t leaves at 8 and comes back at 0
     steps = np.abs(np.diff(x))
     assert np.nanmax(steps) == pytest.approx(0.25)
-    np.testing.assert_allclose(paths.ends.get_data(), [[0.5, 5.5], [2.0, 3.0]])
+    np.testing.assert_allclose(ends(paths), [[0.5, 2.0], [5.5, 3.0]])
     picture.render(0.0)
-    np.testing.assert_allclose(paths.ends.get_data(), [[1.0, 7.0], [2.0, 0.0]])
-
-
-def test_a_path_is_wrapped_into_its_period():
-    k = xr.DataArray(-np.pi + np.pi / 4 * np.arange(8), dims="kx")
-    points, jumps = wrap(np.array([[3.0, 3.2, 3.4, -3.2]]), k)
-    np.testing.assert_allclose(points, [[3.0, 3.2 - 2 * np.pi, 3.4 - 2 * np.pi, 2 * np.pi - 3.2]])
-    np.testing.assert_array_equal(jumps, [[True, False, True]])
+    np.testing.assert_allclose(ends(paths), [[1.0, 2.0], [7.0, 0.0]])
 
 
 def test_figure_of_one_quantity():

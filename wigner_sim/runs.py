@@ -62,7 +62,7 @@ class Run:
 
     @property
     def trajectories(self) -> xr.Dataset:
-        """Trajectories of wave packets, if the run directory has any."""
+        """Wave packets beside the state, if the case has any."""
         return self._stream("trajectories")
 
     @property

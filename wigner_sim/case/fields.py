@@ -43,7 +43,7 @@ def inconsistent(section: str, name: str, problem: str) -> PydanticCustomError:
     return PydanticCustomError("inconsistent", "{problem}", {"path": (section, name), "problem": problem})
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
     """Take a list as a tuple, and a single number as a list of one."""
     if isinstance(value, list):
         return tuple(value)
@@ -89,7 +89,7 @@ def _cadence(*units: str) -> Callable[[Any], Cadence]:
     return validate
 
 
-def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+def distinct(values: tuple[int, ...]) -> tuple[int, ...]:
     """Refuse an empty list and repeated entries."""
     if not values or len(set(values)) != len(values):
         raise ValueError("empty or repeated")
@@ -127,13 +127,13 @@ Positive = Annotated[float, Field(gt=0)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Expression = Annotated[str, StringConstraints(min_length=1), AfterValidator(_expression)]
 Source = Annotated[str, AfterValidator(_source)]
-Counts = Annotated[tuple[Count, ...], Field(max_length=3), BeforeValidator(_as_tuple)]
-PointCounts = Annotated[tuple[Points, ...], Field(max_length=3), BeforeValidator(_as_tuple)]
-Bands = Annotated[tuple[Band, ...], AfterValidator(_distinct), BeforeValidator(_as_tuple)]
-Numbers = Annotated[tuple[float, ...], Field(max_length=3), BeforeValidator(_as_tuple)]
-Positives = Annotated[tuple[Positive, ...], Field(max_length=3), BeforeValidator(_as_tuple)]
-Expressions = Annotated[tuple[float | Expression, ...], Field(min_length=1), BeforeValidator(_as_tuple)]
-Names = Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
+Counts = Annotated[tuple[Count, ...], Field(max_length=3), BeforeValidator(as_tuple)]
+PointCounts = Annotated[tuple[Points, ...], Field(max_length=3), BeforeValidator(as_tuple)]
+Bands = Annotated[tuple[Band, ...], AfterValidator(distinct), BeforeValidator(as_tuple)]
+Numbers = Annotated[tuple[float, ...], Field(max_length=3), BeforeValidator(as_tuple)]
+Positives = Annotated[tuple[Positive, ...], Field(max_length=3), BeforeValidator(as_tuple)]
+Expressions = Annotated[tuple[float | Expression, ...], Field(min_length=1), BeforeValidator(as_tuple)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
 FreeTable = Annotated[dict[str, Any], AfterValidator(_plain)]
 FreeList = Annotated[list[Any], AfterValidator(_plain)]
 StreamCadence = Annotated[Any, PlainValidator(_cadence("steps"))]

@@ -19,6 +19,7 @@ from wigner_sim.case.sections.mean_field import MeanFieldSection
 from wigner_sim.case.sections.relaxation import RelaxationSection, Reservoirs
 from wigner_sim.case.sections.run import MonitorsSection, OutputSection, TimeSection
 from wigner_sim.case.sections.sweep import SweepSection
+from wigner_sim.case.sections.trajectories import TrajectoriesSection
 from wigner_sim.case.sections.units import UnitsSection
 
 
@@ -48,6 +49,9 @@ class CaseSections(Section):
     monitors: MonitorsSection = Field(default_factory=MonitorsSection, description="Guards.")
     limits: LimitsSection = Field(default_factory=LimitsSection, description="What a run may use.")
     sweep: SweepSection | None = Field(default=None, description="Values to run the case with.")
+    trajectories: TrajectoriesSection = Field(
+        default_factory=TrajectoriesSection, description="Wave packets beside the state."
+    )
 
     @model_validator(mode="after")
     def _fill_from_other_sections(self) -> CaseSections:
@@ -55,7 +59,21 @@ class CaseSections(Section):
         self.output._complete(scalars_every=end / 200, fields_every=end / 100, phase_every=end / 50)
         if isinstance(self.initial_state, GaussianState):
             self._check_packet(self.initial_state)
+        self._check_trajectories()
         return self
+
+    def _check_trajectories(self) -> None:
+        chosen = self.bands.select
+        first = 0 if chosen == "all" else chosen[0]
+        self.trajectories._complete(orders=(self.equation.order,), band=first)
+        n_axes = len(self.grid.sites) + len(self.grid.n_k or ())
+        for number, start in enumerate(self.trajectories.starts, start=1):
+            if len(start) != n_axes:
+                problem = f"packet {number} has {len(start)} numbers, expected one per axis ({n_axes})"
+                raise inconsistent("trajectories", "starts", problem)
+        if chosen != "all" and self.trajectories.band not in chosen:
+            problem = f"band {self.trajectories.band} is not among bands.select {list(chosen)}"
+            raise inconsistent("trajectories", "band", problem)
 
     def _check_packet(self, packet: GaussianState) -> None:
         sites, n_momenta = self.grid.sites, len(self.grid.n_k or ())

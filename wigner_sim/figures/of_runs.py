@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from wigner_sim.figures import frames
 from wigner_sim.figures.frames import FloatArray, FrameSeries, Run
 from wigner_sim.figures.overlays import overlays_of
+from wigner_sim.figures.packets import packet_overlay
 from wigner_sim.figures.panels import (
     COLOURS,
     LINE_STYLES,
@@ -67,7 +68,10 @@ def plot_run(
     figure = new_figure(about, 12.0, 7.2)
     figure.suptitle(frames.heading(about))
     top, bottom = two_rows(figure)
-    _image_row(top, main, times, colour_scale(*main.extrema(times)))
+    row = _image_row(top, main, times, colour_scale(*main.extrema(times)))
+    for axes, shown in zip(row, times, strict=True):
+        if packets := packet_overlay(axes, run, main, band, legend=axes is row[0]):
+            packets.show(shown)
     left, middle, right = bottom.subplots(1, 3)
     density, momentum = frames.profile_series(run, band)
     _overlay(left, density, times)
@@ -87,7 +91,7 @@ def _chosen_times(available: FloatArray, time: float | Sequence[float] | None) -
     return available[sorted(set(indices))]
 
 
-def _image_row(parent: Any, series: FrameSeries, times: Iterable[float], scale: ColourScale) -> None:
+def _image_row(parent: Any, series: FrameSeries, times: Iterable[float], scale: ColourScale) -> list[Axes]:
     """Frames side by side with one colour bar."""
     times = list(times)
     row = np.atleast_1d(parent.subplots(1, len(times), sharey=True))
@@ -97,6 +101,7 @@ def _image_row(parent: Any, series: FrameSeries, times: Iterable[float], scale: 
         axes.set_title(f"$t = {time:.4g}$")
         axes.label_outer()
     parent.colorbar(image_panel.image, ax=list(row), label=series.label, extend=scale.extend, pad=0.02)
+    return list(row)
 
 
 def _overlay(axes: Axes, series: FrameSeries, times: FloatArray) -> None:

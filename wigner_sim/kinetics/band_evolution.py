@@ -16,6 +16,7 @@ from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.equation import KineticEquation, split_equation, unsplit_equation
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Term
+from wigner_sim.kinetics.velocity import stacked
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
@@ -95,6 +96,10 @@ class BandEvolution:
         if self._projector is None or self._projector[0] != key:
             self._projector = key, self._source.projector(key)
         return self._projector[1]
+
+    def velocity(self, t: float = 0.0) -> FloatArray:
+        """Flow velocity ``V_a`` of w at time ``t``, shape (a, *x, *k)."""
+        return stacked(self._source.coefficients(t, remainder=False).velocity, self.grid)
 
     def equation(self, t: float = 0.0) -> KineticEquation:
         """The kinetic equation with coefficients at time ``t``."""
