@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from wigner_sim import runs
+from wigner_sim import reading
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
@@ -97,7 +97,7 @@ def test_round_trip_changes_nothing(run, tmp_path, stream):
 
 
 def test_damaged_file_is_a_case_error(run, monkeypatch):
-    monkeypatch.setattr(runs, "_PAUSE", 0.0)
+    monkeypatch.setattr(reading, "PAUSES", (0.0,))
     (run / "phase.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(CaseError, match="cannot be read"):
         _ = open_run(run).phase
