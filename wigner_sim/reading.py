@@ -2,8 +2,8 @@
 
 HDF5 has no lock between the run that writes and whoever reads: a read that falls into a write fails, or,
 rarely, returns garbage; and what the library has cached of a file goes stale when the file grows.  So a read
-counts only if the file was left alone while it took place, and whatever was opened before the last write is
-opened anew.
+counts only if the file was left alone while it took place (or if another one agrees with it), and what was
+opened before the last write is opened anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import xarray as xr
 from xarray.backends.file_manager import FILE_CACHE
 
@@ -36,13 +37,22 @@ def load(array: xr.DataArray) -> xr.DataArray:
         If it cannot be read, or the file is never at rest.
     """
     source = str(array.encoding.get("source", ""))
-    return undisturbed(source, array.compute) if Path(source).is_file() else array.compute()
+    return undisturbed(source, array.compute, _equal) if Path(source).is_file() else array.compute()
 
 
-def undisturbed(path: str | Path, read: Callable[[], Result]) -> Result:
-    """Result of ``read``, repeated until the file was not written to in the meantime."""
-    source, problem = str(Path(path).absolute()), OSError(f"{path} is written to all the time")
-    error: Exception = problem
+def _equal(first: xr.DataArray, second: xr.DataArray) -> bool:
+    return bool(np.array_equal(first.values, second.values, equal_nan=True))
+
+
+def undisturbed(
+    path: str | Path, read: Callable[[], Result], agree: Callable[[Result, Result], bool]
+) -> Result:
+    """Result of ``read`` from a file that was not written to meanwhile, or of two reads that ``agree``.
+
+    The second way is for files that never come to rest for long enough.
+    """
+    source, previous = str(Path(path).absolute()), None
+    error: Exception = OSError(f"{path} is written to all the time")
     for pause in PAUSES:
         written = _time_of_rest(source)
         if _opened_at.get(source) != written:
@@ -53,17 +63,18 @@ def undisturbed(path: str | Path, read: Callable[[], Result]) -> Result:
         except (OSError, RuntimeError, ValueError) as reason:
             error = reason
         else:
-            if Path(source).stat().st_mtime_ns == written:
+            at_rest = Path(source).stat().st_mtime_ns == written
+            if at_rest or (previous is not None and agree(previous, result)):
                 return result
-            error = problem
+            previous = result
         _opened_at.pop(source, None)
         wall_time.sleep(pause)
     raise error
 
 
 def _time_of_rest(source: str) -> int:
-    """Time of the last write (ns), as soon as that is long enough ago (or after a second, in vain)."""
-    for _ in range(int(1 / REST)):
+    """Time of the last write (ns), as soon as that is long enough ago (or after ten attempts, in vain)."""
+    for _ in range(10):
         written = Path(source).stat().st_mtime_ns
         age = wall_time.time() - 1e-9 * written
         if not 0 <= age < REST:

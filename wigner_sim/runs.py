@@ -144,7 +144,7 @@ def open_stream(path: str | Path) -> xr.Dataset:
         there = ", ".join(sorted(file.name for file in path.parent.glob("*.nc"))) or "none"
         raise CaseError(f"{path}: not written (yet); output files there: {there}")
     try:
-        dataset = undisturbed(path, lambda: _open(path))
+        dataset = undisturbed(path, lambda: _open(path), lambda *_: True)
     except (OSError, RuntimeError, ValueError) as problem:
         raise CaseError(
             f"{path}: cannot be read: locked by another program, or damaged ({problem})"
