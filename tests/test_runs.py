@@ -111,6 +111,15 @@ def test_records_written_meanwhile_are_seen_after_refresh(run):
         np.testing.assert_array_equal(opened.phase["f"][3], packet(3.0))
 
 
+def test_a_file_that_grew_and_was_opened_anew_gives_what_was_there(run):
+    with open_run(run) as opened, NetcdfStream.reopen(run / "phase.nc") as stream:
+        state = opened.phase["f"]
+        stream.append(3.0, {"f": packet(3.0)})
+        reading.drop_open_file(str((run / "phase.nc").absolute()))
+        assert reading.load(state).shape == state.shape == state.values.shape == (3, 2, 48, 64)
+        np.testing.assert_array_equal(state[2], packet(2.0))
+
+
 def test_incomplete_record_is_left_out(run):
     with NetcdfStream.reopen(run / "phase.nc") as stream:
         stream._dataset["f"][3] = packet(3.0)  # killed before the time was written

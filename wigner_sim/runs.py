@@ -157,8 +157,10 @@ def open_stream(path: str | Path) -> xr.Dataset:
 def _open(path: Path) -> xr.Dataset:
     """Open a file with its complete records."""
     dataset = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
-    n_complete = len(complete_times(dataset["time"].values)) if "time" in dataset.dims else 0
-    return dataset.isel(time=slice(n_complete)) if n_complete < dataset.sizes.get("time", 0) else dataset
+    if "time" not in dataset.dims:
+        return dataset
+    # cut even where nothing is cut off: opened anew later, a longer file still gives these records only
+    return dataset.isel(time=slice(0, len(complete_times(dataset["time"].values))))
 
 
 def phase_variable(dataset: xr.Dataset) -> xr.DataArray:
