@@ -224,6 +224,17 @@ def test_dataset_plots_and_animates_itself(tmp_path):
         xr.Dataset().wigner.plot()
 
 
+def test_a_dataset_in_si_is_drawn_with_its_units():
+    run = planar_run()
+    phase = run.phase.assign_attrs(length_unit_metre=2.5e-10, energy_unit_joule=1.6e-19)
+    for dim, power in {"x": "length", "y": "length", "kx": "1/length", "ky": "1/length"}.items():
+        phase[dim].attrs["units_dimension"] = power
+    figure = phase.wigner.to_si().wigner.plot(time=0.0)
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_xlabel() == "$x$ (m)"
+    assert figure.axes[0].get_ylim()[1] == pytest.approx(np.pi / 2.5e-10)
+
+
 def test_from_the_command_line(tmp_path, capsys):
     from tiny_cases import write_case
 

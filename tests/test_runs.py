@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from wigner_sim import runs
+from wigner_sim import reading
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
@@ -97,7 +97,7 @@ def test_round_trip_changes_nothing(run, tmp_path, stream):
 
 
 def test_damaged_file_is_a_case_error(run, monkeypatch):
-    monkeypatch.setattr(runs, "_PAUSE", 0.0)
+    monkeypatch.setattr(reading, "PAUSES", (0.0,))
     (run / "phase.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(CaseError, match="cannot be read"):
         _ = open_run(run).phase
@@ -109,6 +109,15 @@ def test_records_written_meanwhile_are_seen_after_refresh(run):
         stream.append(3.0, {"f": packet(3.0)})
         assert opened.refresh().phase.sizes["time"] == 4
         np.testing.assert_array_equal(opened.phase["f"][3], packet(3.0))
+
+
+def test_a_file_that_grew_and_was_opened_anew_gives_what_was_there(run):
+    with open_run(run) as opened, NetcdfStream.reopen(run / "phase.nc") as stream:
+        state = opened.phase["f"]
+        stream.append(3.0, {"f": packet(3.0)})
+        reading.drop_open_file(str((run / "phase.nc").absolute()))
+        assert reading.load(state).shape == state.shape == state.values.shape == (3, 2, 48, 64)
+        np.testing.assert_array_equal(state[2], packet(2.0))
 
 
 def test_incomplete_record_is_left_out(run):

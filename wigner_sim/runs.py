@@ -5,7 +5,6 @@ The same functions are methods of ``ds.wigner`` (module ``accessor``).
 
 from __future__ import annotations
 
-import time as wall_time
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,12 +17,12 @@ from wigner_sim.case import Case
 from wigner_sim.case.loading import RESOLVED_FILE, load_case
 from wigner_sim.errors import CaseError
 from wigner_sim.output import complete_times
+from wigner_sim.reading import undisturbed
 from wigner_sim.run_directory import RUNS, STREAMS, RunDirectory, numbered_directories
 
 FACES = ("f", "w", "c")
 CONSERVED = ("particle_number", "energy")
 CURRENTS = ("current_x", "current_y", "current_z")
-_ATTEMPTS, _PAUSE = 5, 0.1
 
 
 class Run:
@@ -144,19 +143,24 @@ def open_stream(path: str | Path) -> xr.Dataset:
     if not path.exists():
         there = ", ".join(sorted(file.name for file in path.parent.glob("*.nc"))) or "none"
         raise CaseError(f"{path}: not written (yet); output files there: {there}")
-    for attempt in range(_ATTEMPTS):
-        try:
-            dataset = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
-            break
-        except (OSError, RuntimeError, ValueError) as error:
-            problem = error
-            wall_time.sleep(_PAUSE * attempt)
-    else:
-        raise CaseError(f"{path}: cannot be read: locked by another program, or damaged ({problem})")
+    try:
+        dataset = undisturbed(path, lambda: _open(path), lambda *_: True)
+    except (OSError, RuntimeError, ValueError) as problem:
+        raise CaseError(
+            f"{path}: cannot be read: locked by another program, or damaged ({problem})"
+        ) from None
     for variable in dataset.variables.values():
         variable.encoding["_FillValue"] = None  # nothing is ever missing: keep it out of copies, too
-    n_complete = len(complete_times(dataset["time"].values)) if "time" in dataset.dims else 0
-    return dataset.isel(time=slice(n_complete)) if n_complete < dataset.sizes.get("time", 0) else dataset
+    return dataset
+
+
+def _open(path: Path) -> xr.Dataset:
+    """Open a file with its complete records."""
+    dataset = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
+    if "time" not in dataset.dims:
+        return dataset
+    # cut even where nothing is cut off: opened anew later, a longer file still gives these records only
+    return dataset.isel(time=slice(0, len(complete_times(dataset["time"].values))))
 
 
 def phase_variable(dataset: xr.Dataset) -> xr.DataArray:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time as wall_time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from wigner_sim.errors import CaseError
+from wigner_sim.reading import load
 
 FloatArray = NDArray[np.float64]
 
@@ -202,7 +202,7 @@ class FrameSeries:
 
     def _read(self, array: xr.DataArray, time: float) -> FloatArray:
         index = int(np.argmin(np.abs(np.asarray(array["time"].values, dtype=float) - time)))
-        frame = _patiently(lambda: array.isel(time=index).load())
+        frame = load(array.isel(time=index))
         hidden = [dim for dim in frame.dims if dim not in self.dims]
         return np.asarray(frame.mean(hidden).transpose(*self.dims).values, dtype=float)
 
@@ -215,16 +215,6 @@ class FrameSeries:
             if finite.size:
                 low, high = min(low, float(finite.min())), max(high, float(finite.max()))
         return (low, high) if low <= high else (0.0, 0.0)
-
-
-def _patiently(read: Callable[[], xr.DataArray]) -> xr.DataArray:
-    """Read, once more if it fails: a run that goes on may have been writing at this moment."""
-    for pause in (0.05, 0.2, 0.8):
-        try:
-            return read()
-        except (OSError, RuntimeError):
-            wall_time.sleep(pause)
-    return read()
 
 
 def frame_series(

@@ -29,6 +29,7 @@ from wigner_sim.figures.panels import (
     two_rows,
 )
 from wigner_sim.figures.quantities import DatasetRun, main_series
+from wigner_sim.reading import load
 
 #: Relative drifts below this are rounding.
 DRIFT_FLOOR = 1e-17
@@ -149,7 +150,7 @@ def plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
     largest = 0.0
     for i, (name, label) in enumerate(names.items()):
         if name in scalars:
-            drift = np.abs(frames.select_band(scalars[name], band).values)
+            drift = np.abs(load(frames.select_band(scalars[name], band)).values)
             largest = max(largest, float(np.nanmax(drift, initial=0.0)))
             label += "" if drift.any() else " (exactly 0)"
             visible = np.maximum(drift, DRIFT_FLOOR)

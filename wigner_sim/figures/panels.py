@@ -20,7 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from wigner_sim.errors import CaseError
-from wigner_sim.figures.frames import FloatArray, FrameSeries, axis_label
+from wigner_sim.figures.frames import FloatArray, FrameSeries, axis_label, units_of
 
 #: Okabe and Ito's colours, told apart with every common kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -218,9 +218,9 @@ class ImagePanel:
         axes.set(
             xlabel=axis_label(series.dims[0], series.array), ylabel=axis_label(series.dims[1], series.array)
         )
-        if series.dims[0].startswith("k"):
+        if units_of(series.dims[0], series.array) == "1/a":
             style_momentum_axis(axes, "x")
-        if series.dims[1].startswith("k"):
+        if units_of(series.dims[1], series.array) == "1/a":
             style_momentum_axis(axes, "y")
 
     def show(self, time: float) -> None:
@@ -248,7 +248,7 @@ class LinePanel:
             **{f"{along}label": axis_label(series.dims[0], series.array), f"{across}label": series.label}
         )
         axes.grid(alpha=0.25)
-        if series.dims[0].startswith("k"):
+        if units_of(series.dims[0], series.array) == "1/a":
             style_momentum_axis(axes, "y" if upright else "x")
         if limits[0] < 0 < limits[1]:
             (axes.axvline if upright else axes.axhline)(0.0, color="0.6", linewidth=0.8, zorder=1)

@@ -22,6 +22,7 @@ from wigner_sim.figures import frames
 from wigner_sim.figures.frames import FloatArray, Run
 from wigner_sim.figures.quantities import parse_quantity, quantity_series, stored_streams, variable_of
 from wigner_sim.figures.saving import free_path, provenance_text
+from wigner_sim.reading import load
 
 HERE = Path(__file__).parent
 #: Levels of a stored number: 16 bits.
@@ -149,7 +150,7 @@ def _encoded(title: str, array: xr.DataArray, n_numbers: float) -> dict[str, Any
             f"such as '{array.name}({', '.join(map(str, array.dims[-2:]))})', or allow more megabytes"
         )
     index = np.unique(np.round(np.linspace(0, array.sizes["time"] - 1, n_times)).astype(int))
-    records = [np.nan_to_num(array.isel(time=int(i)).values.astype(float)) for i in index]
+    records = [np.nan_to_num(load(array.isel(time=int(i))).values.astype(float)) for i in index]
     units = frames.unit_text(str(array.attrs.get("units", ""))).replace("$", "")
     about: dict[str, Any] = {
         "name": title,
