@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wigner_sim import __version__
-from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.provenance import timestamp
 
@@ -145,7 +145,16 @@ class NetcdfStream:
         """
         stream = cls.__new__(cls)
         stream.path = Path(path)
-        stream._dataset = netCDF4.Dataset(stream.path, "a")
+        try:
+            stream._dataset = netCDF4.Dataset(stream.path, "a")
+        except OSError:
+            # HDF5 does not write to a file this process has open for reading: go on with a copy
+            if not _readable(stream.path):
+                raise
+            aside = stream.path.with_name(f".{stream.path.name}.tmp-{os.getpid()}")
+            shutil.copyfile(stream.path, aside)
+            aside.replace(stream.path)
+            stream._dataset = netCDF4.Dataset(stream.path, "a")
         return stream
 
     @property
@@ -246,11 +255,6 @@ def resume_stream(
 
     A file that a killed run left unreadable is kept as ``NAME.damaged`` and a new one is begun; the other
     parameters are those of :class:`NetcdfStream`.
-
-    Raises
-    ------
-    CaseError
-        If the file is whole but cannot be written to, for instance because it is open elsewhere.
     """
     path = Path(path)
     try:
@@ -263,11 +267,6 @@ def resume_stream(
     except FileNotFoundError:
         _log.warning("%s is missing: begun anew", path)
     except (OSError, RuntimeError, IndexError, KeyError) as error:
-        if _readable(path):
-            raise CaseError(
-                f"{path}: whole, but cannot be written to ({error}): close it where it is open, in this "
-                "program or another, or give it back its permissions"
-            ) from None
         damaged = _free_name(path.with_name(f"{path.name}.damaged"))
         path.replace(damaged)
         _log.warning(
