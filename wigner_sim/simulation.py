@@ -169,6 +169,8 @@ def resume(
 ) -> Run:
     """Continue a stopped run from a checkpoint; nothing but its directory is needed.
 
+    A run that was stopped before its first step, or made by a sweep and not begun, is begun.
+
     Parameters
     ----------
     path : path
@@ -193,9 +195,10 @@ def resume(
         case = case.with_functions(functions)
     if until is not None:
         case = case.with_overrides([f"time.end={float(until)!r}"])
-    if not (store.directory.is_dir() or directory.stream_path("scalars").exists()):
-        # killed before it began, or made by a sweep and not begun
-        return Simulation(prepare(case), directory, show_progress, started=started).integrate()
+    if not store.paths() and not directory.read_status().get("n_steps"):
+        prepared = prepare(case)
+        directory.remove_streams()
+        return Simulation(prepared, directory, show_progress, started=started).integrate()
     checkpoint = store.load_latest() if from_step is None else store.load(from_step)
     reached = checkpoint["propagator"]["time"]
     if reached >= case.time.end:

@@ -24,6 +24,7 @@ from wigner_sim.errors import CaseError, InterruptedRunError, WallTimeError
 from wigner_sim.interrupts import interrupts
 from wigner_sim.problem import read_case
 from wigner_sim.run_directory import RunDirectory, create_run_directory
+from wigner_sim.run_status import health
 from wigner_sim.runs import open_stream
 from wigner_sim.simulation import resume
 from wigner_sim.sweeps.collecting import collect, write_collection
@@ -54,10 +55,7 @@ class Sweep:
     @property
     def states(self) -> dict[str, str]:
         """How each member ended, by the name of its directory."""
-        return {
-            member.name: str(RunDirectory(self.path / member.name).read_status().get("state", "not begun"))
-            for member in self.plan.members
-        }
+        return {member.name: health(RunDirectory(self.path / member.name)) for member in self.plan.members}
 
     @property
     def failed(self) -> dict[str, str]:
@@ -112,11 +110,11 @@ def sweep(case: Case | str | Path, overrides: Sequence[str] = (), workers: int =
     """
     if workers < 1:
         raise CaseError(f"workers: expected an integer >= 1, got {workers}")
-    if not isinstance(case, Case) and (Path(case) / SWEEP_FILE).is_file():
-        path = Path(case)
+    if not isinstance(case, Case) and is_sweep(case):
         if overrides:
-            raise CaseError(f"{path}: a sweep that was begun goes on as it was: no --set")
-        plan = sweep_plan(Case.from_toml(path / SWEEP_FILE))
+            raise CaseError(f"{case}: a sweep that was begun goes on as it was: no --set")
+        begun = open_sweep(case)
+        path, plan = begun.path, begun.plan
     else:
         case = read_case(case, overrides)
         _check_functions(case, workers)
@@ -138,6 +136,25 @@ def sweep(case: Case | str | Path, overrides: Sequence[str] = (), workers: int =
     finally:
         _collect(plan, path)
     return Sweep(path, plan)
+
+
+def open_sweep(path: str | Path) -> Sweep:
+    """Open a sweep directory.
+
+    Raises
+    ------
+    CaseError
+        If it is none.
+    """
+    path = Path(path)
+    if not (path / SWEEP_FILE).is_file():
+        raise CaseError(f"{path}: not the directory of a sweep (no {SWEEP_FILE})")
+    return Sweep(path, sweep_plan(Case.from_toml(path / SWEEP_FILE)))
+
+
+def is_sweep(path: str | Path) -> bool:
+    """Whether a path is the directory of a sweep."""
+    return (Path(path) / SWEEP_FILE).is_file()
 
 
 def _check_functions(case: Case, workers: int) -> None:
