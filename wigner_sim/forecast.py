@@ -21,6 +21,8 @@ from wigner_sim.recorder import STREAMS, stream_variables
 N_CHECKPOINTS = 3
 #: Steps an adaptive step consists of: one whole and two half ones.
 STEPS_PER_ADAPTIVE_STEP = 3
+#: Steps that are measured at most, and seconds after which no further one is.
+MOST_TRIES, LONGEST_TRY = 3, 1.0
 
 
 @dataclass(frozen=True)
@@ -97,17 +99,17 @@ def check_disk(forecasts: Sequence[StreamForecast], state_bytes: float, director
     )
 
 
-def seconds_per_step(propagator: Propagator, n_tries: int = 2) -> float:
+def seconds_per_step(propagator: Propagator) -> float:
     """Real time of one step, the shortest of a few taken from the initial state; nothing is changed.
 
-    The first step is not counted: it fills what later ones use again.
+    The first step also fills what later ones use again; only one that takes long stays alone.
     """
-    seconds = []
-    for _ in range(n_tries + 1):
+    seconds: list[float] = []
+    while len(seconds) < MOST_TRIES and sum(seconds) < LONGEST_TRY:
         started = time.perf_counter()
         propagator.stepper.step(propagator.equation, propagator.w.copy(), propagator.time, propagator.dt)
         seconds.append(time.perf_counter() - started)
-    return min(seconds[1:]) * (STEPS_PER_ADAPTIVE_STEP if propagator.adaptive is not None else 1)
+    return min(seconds) * (STEPS_PER_ADAPTIVE_STEP if propagator.adaptive is not None else 1)
 
 
 def bytes_text(n_bytes: float) -> str:

@@ -290,6 +290,8 @@ class Simulation:
 
     def _attributes(self) -> dict[str, str]:
         """Global attributes of the output files."""
+        sources = self._case.function_sources()
+        functions = "\n".join(f"# {key}\n{text}" for key, text in sources.items())
         return provenance(
             self._case.title,
             self._directory.case_text,
@@ -297,6 +299,7 @@ class Simulation:
             self._run_id,
             case_name=self._case.name,
             time_step_reason=self._prepared.step_reason,
+            **({"python_functions": functions} if sources else {}),
         )
 
     def _step_to_end(self, interrupted: Callable[[], bool]) -> None:
