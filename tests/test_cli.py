@@ -240,7 +240,7 @@ def test_one_sentence_and_nothing_made(what, verb, case, capsys):
     ("words", "sentence"),
     [
         (["rnu", "x"], "unknown verb 'rnu'; did you mean 'run'?"),
-        (["zzz"], "unknown verb 'zzz'; known: check, run, resume"),
+        (["zzz"], "unknown verb 'zzz'; known: new, examples, check"),
         (["run", "x", "--quite"], "wigner-sim run: unknown option '--quite'; did you mean '--quiet'?"),
         (["run", "x", "--seet=1"], "unknown option '--seet'; did you mean '--set'?"),
         (["run", "x", "y"], "one argument too many, 'y'"),
