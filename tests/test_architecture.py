@@ -34,6 +34,7 @@ RANKS = {
         "case",
         "provenance",
         "output",
+        "output_variables",
         "checkpoint",
         "run_directory",
         "runs",

@@ -113,6 +113,17 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(streams, tmp_path,
     assert_identical(whole, stored(resume(tmp_path / "a")))
 
 
+def test_a_run_killed_between_its_last_checkpoint_and_its_last_word_becomes_complete(tmp_path):
+    done = run(make_case(tmp_path, time__step=0.1))
+    before = stored(done)
+    status = done.status | {"state": "running", "time": 0.9, "n_steps": 9}
+    done.directory.write_status(status)
+    assert_identical(before, stored(resume(tmp_path)))
+    assert open_run(tmp_path).status["state"] == "complete"
+    with pytest.raises(CaseError, match="the run is complete"):
+        resume(tmp_path)
+
+
 # --- another grid ---
 
 SMOOTH = "exp(0.5*cos(2*pi*x/L) + 0.4*cos(k - 1))"

@@ -92,10 +92,11 @@ def check_disk(forecasts: Sequence[StreamForecast], state_bytes: float, director
     if largest is not None and largest.n_bytes > state_bytes:
         remedy = (
             f"{largest.stream}.nc alone is {bytes_text(largest.n_bytes)}: make output.{largest.stream}_every "
-            f'longer (or "never"), use output.precision = "float32", or free some space'
+            f'longer (or "never"), use output.precision = "float32", free some space'
         )
     raise CaseError(
-        f"the run would write {bytes_text(needed)}, {bytes_text(free)} are free in {directory}: {remedy}"
+        f"the run would write {bytes_text(needed)} before compression, {bytes_text(free)} are free in "
+        f"{directory}: {remedy}, or set limits.check_disk = false"
     )
 
 

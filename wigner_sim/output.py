@@ -6,11 +6,12 @@ can be read while it goes on and after it was killed.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,75 +23,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wigner_sim import __version__
-from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.output_variables import Attribute, Coordinate, VariableSpec, grid_coordinates
 from wigner_sim.provenance import timestamp
-
-Attribute = str | int | float | np.ndarray | Sequence[float]
 
 TIME_ATTRIBUTES = {"units": "1", "long_name": "time", "comment": "in units of hbar / energy"}
 #: Records smaller than this (bytes) share a chunk and are not compressed.
 SMALL_RECORD = 4096
 
+__all__ = [
+    "Attribute",
+    "Coordinate",
+    "NetcdfStream",
+    "VariableSpec",
+    "complete_times",
+    "grid_coordinates",
+    "resume_stream",
+    "write_static",
+]
+
 _log = logging.getLogger("wigner_sim.output")
-
-
-@dataclass(frozen=True)
-class VariableSpec:
-    """Declares a stored variable.
-
-    Parameters
-    ----------
-    name : str
-    dims : tuple of str
-        Dimension names; ``"time"`` first for a variable with records.
-    units : str
-        UDUNITS text, ``"1"`` without dimension.
-    long_name : str
-    equation : str
-        What it is, as a formula.
-    attributes : dict
-        Further attributes: strings, numbers or arrays of numbers.
-    """
-
-    name: str
-    dims: tuple[str, ...]
-    units: str = "1"
-    long_name: str = ""
-    equation: str = ""
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-
-    def all_attributes(self) -> dict[str, Attribute]:
-        """Attributes as they are stored."""
-        named = {"units": self.units, "long_name": self.long_name or self.name, "equation": self.equation}
-        return {name: value for name, value in named.items() if value} | dict(self.attributes)
-
-
-@dataclass(frozen=True)
-class Coordinate:
-    """A dimension with its coordinate values (numbers or strings along ``name``) and attributes."""
-
-    name: str
-    values: ArrayLike
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-
-
-def grid_coordinates(grid: PhaseSpaceGrid, bands: Sequence[int]) -> tuple[Coordinate, ...]:
-    """Coordinates ``band, x.., kx..`` of a phase-space grid; each periodic one carries its ``period``."""
-    coordinates = [
-        Coordinate("band", np.asarray(bands, dtype=np.int32), {"units": "1", "long_name": "band index"})
-    ]
-    for number, name in enumerate(grid.dims):
-        if name in grid.position_names:
-            about = {"units": "1", "comment": f"along lattice vector {number + 1}, in units of its length"}
-            about["long_name"] = f"position {name}"
-        else:
-            axis = number - grid.n_position_axes + 1
-            about = {"units": "radian", "comment": f"k . a_{axis}, a_{axis} the lattice vector"}
-            about["long_name"] = f"momentum {name}"
-        coordinates.append(
-            Coordinate(name, grid.axis_points[number], about | {"period": grid.periods[number]})
-        )
-    return tuple(coordinates)
 
 
 class NetcdfStream:
@@ -126,13 +77,16 @@ class NetcdfStream:
     ):
         self.path = Path(path)
         specs = tuple(variables)
-        self._dataset = netCDF4.Dataset(self.path, "w", clobber=False, format="NETCDF4")
-        self._dataset.createDimension("time", None)
-        time = self._dataset.createVariable("time", "f8", ("time",), fill_value=False)
-        _set_attributes(time, TIME_ATTRIBUTES)
-        _define(self._dataset, specs, coordinates, attributes, precision, compression)
-        _fill(self._dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
-        self._dataset.sync()
+        with (
+            _failing_as_file(self.path),
+            netCDF4.Dataset(self.path, "w", clobber=False, format="NETCDF4") as dataset,
+        ):
+            dataset.createDimension("time", None)
+            time = dataset.createVariable("time", "f8", ("time",), fill_value=False)
+            _set_attributes(time, TIME_ATTRIBUTES)
+            _define(dataset, specs, coordinates, attributes, precision, compression)
+            _fill(dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
+        self._dataset = _open_to_append(self.path)
 
     @classmethod
     def reopen(cls, path: str | Path) -> Self:
@@ -146,7 +100,7 @@ class NetcdfStream:
         stream = cls.__new__(cls)
         stream.path = Path(path)
         try:
-            stream._dataset = netCDF4.Dataset(stream.path, "a")
+            stream._dataset = _open_to_append(stream.path)
         except OSError:
             # HDF5 does not write to a file this process has open for reading: go on with a copy
             if not _readable(stream.path):
@@ -154,7 +108,7 @@ class NetcdfStream:
             aside = stream.path.with_name(f".{stream.path.name}.tmp-{os.getpid()}")
             shutil.copyfile(stream.path, aside)
             aside.replace(stream.path)
-            stream._dataset = netCDF4.Dataset(stream.path, "a")
+            stream._dataset = _open_to_append(stream.path)
         return stream
 
     @property
@@ -189,11 +143,12 @@ class NetcdfStream:
             name: _checked(self._dataset[name], arrays[name], self._dataset[name].shape[1:])
             for name in arrays
         }
-        for name, values in checked.items():
-            self._dataset[name][n_records] = values
-        # The time comes last: a record that a kill cut short has none, and is not counted (``times``).
-        self._dataset["time"][n_records] = time
-        self._dataset.sync()
+        with _failing_as_file(self.path):
+            for name, values in checked.items():
+                self._dataset[name][n_records] = values
+            # The time comes last: a record that a kill cut short has none, and is not counted (``times``).
+            self._dataset["time"][n_records] = time
+            self._dataset.sync()
 
     def truncate_after(self, time: float) -> int:
         """Drop every record later than ``time``; return how many.
@@ -206,11 +161,15 @@ class NetcdfStream:
             return 0
         aside = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
         aside.unlink(missing_ok=True)
-        with netCDF4.Dataset(aside, "w", format="NETCDF4") as copy:
-            _copy(self._dataset, copy, n_keep)
-        self.close()
+        try:
+            with _failing_as_file(aside), netCDF4.Dataset(aside, "w", format="NETCDF4") as copy:
+                _copy(self._dataset, copy, n_keep)
+            self.close()
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
         aside.replace(self.path)
-        self._dataset = netCDF4.Dataset(self.path, "a")
+        self._dataset = _open_to_append(self.path)
         return n_drop
 
     def add_history(self, entry: str) -> None:
@@ -221,13 +180,15 @@ class NetcdfStream:
 
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set a global attribute, which need not be there yet."""
-        _set_attributes(self._dataset, {name: value})
-        self._dataset.sync()
+        with _failing_as_file(self.path):
+            _set_attributes(self._dataset, {name: value})
+            self._dataset.sync()
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""
         if self._dataset.isopen():
-            self._dataset.close()
+            with _failing_as_file(self.path):
+                self._dataset.close()
 
     def __enter__(self) -> Self:
         return self
@@ -266,7 +227,9 @@ def resume_stream(
         return stream
     except FileNotFoundError:
         _log.warning("%s is missing: begun anew", path)
-    except (OSError, RuntimeError, IndexError, KeyError) as error:
+    except CannotWriteError:  # the disk is at fault, not the file
+        raise
+    except (OSError, _UnreadableError, RuntimeError, IndexError, KeyError) as error:
         damaged = _free_name(path.with_name(f"{path.name}.damaged"))
         path.replace(damaged)
         _log.warning(
@@ -304,7 +267,7 @@ def write_static(
     if path.exists():
         raise FileExistsError(f"{path} exists already")
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
+    with _failing_as_file(path), netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
         _define(dataset, specs, coordinates, attributes, precision, compression)
         _fill(dataset, specs, arrays)
     aside.replace(path)
@@ -345,6 +308,45 @@ def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compressi
         if compression != "none" and n_bytes >= SMALL_RECORD:
             options |= {"compression": compression, "complevel": 1, "shuffle": True}
     return dataset.createVariable(spec.name, np.dtype(precision), spec.dims, fill_value=False, **options)
+
+
+def _open_to_append(path: Path) -> Any:
+    """Open a stream; of each variable HDF5 may keep one chunk in memory.
+
+    A record is written once and never looked at again, but the default cache grows to 16 MB per variable.
+    """
+    dataset = netCDF4.Dataset(path, "a")
+    for variable in dataset.variables.values():
+        chunks = variable.chunking()
+        if isinstance(chunks, list):
+            variable.set_var_chunk_cache(size=int(np.prod(chunks)) * variable.dtype.itemsize, nelems=1)
+    return dataset
+
+
+class CannotWriteError(OSError):
+    """A file could not be written; what was stored before is whole."""
+
+
+class _UnreadableError(Exception):
+    """A stored file is damaged."""
+
+
+@contextmanager
+def _failing_as_file(path: Path) -> Iterator[None]:
+    """Report what the netCDF library could not write as an error of the file system, which it mostly is.
+
+    Raises
+    ------
+    CannotWriteError
+        In place of the library's ``RuntimeError`` or any other ``OSError``.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if isinstance(error, FileExistsError):
+            raise
+        problem = f"cannot be written ({error}): is the disk full?"
+        raise CannotWriteError(errno.EIO, problem, str(path)) from error
 
 
 def _fill(dataset: Any, specs: Iterable[VariableSpec], arrays: Mapping[str, ArrayLike]) -> None:
@@ -389,9 +391,16 @@ def _copy(source: Any, target: Any, n_records: int) -> None:
         twin.setncatts(variable.__dict__)
         if "time" in variable.dimensions:
             for record in range(n_records):
-                twin[record] = variable[record]
+                twin[record] = _read(variable, record)
         else:
-            twin[...] = variable[...]
+            twin[...] = _read(variable, ...)
+
+
+def _read(variable: Any, index: Any) -> np.ndarray:
+    try:
+        return variable[index]
+    except (RuntimeError, OSError) as error:
+        raise _UnreadableError(f"{variable.name}: {error}") from error
 
 
 def _storage_options(variable: Any) -> dict[str, Any]:

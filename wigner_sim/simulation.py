@@ -75,9 +75,10 @@ def prepare(case: Case) -> Prepared:
     w = problem.initial_density(stack)
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     dt, reason = _time_step(case, problem, stack, w)
-    n_steps = int(np.ceil(problem.duration / dt))
-    forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)
-    check_disk(forecasts, w.nbytes, case.directory)
+    if case.limits.check_disk:
+        n_steps = int(np.ceil(problem.duration / dt))
+        forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)
+        check_disk(forecasts, w.nbytes, case.directory)
     return Prepared(case, problem, stack, _propagator(case, problem, stack, w, dt), reason, warnings)
 
 
@@ -201,7 +202,8 @@ def resume(
         return Simulation(prepared, directory, show_progress, started=started).integrate()
     checkpoint = store.load_latest() if from_step is None else store.load(from_step)
     reached = checkpoint["propagator"]["time"]
-    if reached >= case.time.end:
+    # a run that was killed between its last checkpoint and its last word still has to say that it is complete
+    if reached > case.time.end or (reached == case.time.end and _says_complete(directory)):
         remedy = "extend it with --until" if until is None else "it can only be extended"
         raise CaseError(f"{directory.path}: the run is complete (t = {reached:g}); {remedy}")
     prepared = prepare_resumed(case, checkpoint)
@@ -209,6 +211,10 @@ def resume(
         with directory.lock():
             directory.replace_case(case)
     return Simulation(prepared, directory, show_progress, checkpoint, started).integrate()
+
+
+def _says_complete(directory: RunDirectory) -> bool:
+    return directory.read_status().get("state") == "complete"
 
 
 class Simulation:
