@@ -159,6 +159,11 @@ def test_a_run_of_functions_is_resumed_in_the_session_or_with_the_functions(tmp_
             with pytest.raises(CaseError, match="was given in another Python session"):
                 resume(tmp_path)
         assert_identical(whole, stored(resume(tmp_path, functions=given)))
+    recorded = wigner_sim.open_run(tmp_path).scalars.attrs["python_functions"]
+    assert recorded.startswith(
+        "# hamiltonian.source\ndef hamiltonian(x, k):\n    return module_hamiltonian(x, k)"
+    )
+    assert "# initial_state.c\ndef occupation(x, k):" in recorded
     log = (tmp_path / "runs" / "0001" / "run.log").read_text()
     assert "hamiltonian.source is a function of this Python session" in log
     assert "initial_state.c is" not in log  # that one can be imported

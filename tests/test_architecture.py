@@ -37,6 +37,7 @@ RANKS = {
         "provenance",
         "output",
         "si_attributes",
+        "output_variables",
         "checkpoint",
         "run_directory",
         "runs",

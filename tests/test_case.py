@@ -134,7 +134,7 @@ WRONG = [
     ("width_x = 2", "width_x = [2, 3]", " line 16: [initial_state] width_x: expected one number per position axis (1), got 2"),
     ("end = 4", "end = 4\nstepper = 'rk5'", ' line 21: [time] stepper: expected "rk4", "strang" or "blanes_moan4", got "rk5"; did you mean "rk4"?'),
     ("end = 4", "end = 4\n[output]\nphase_every = {stesp = 3}", ' line 22: [output] phase_every: expected a time > 0, {steps = n} or "never", got { stesp = 3 }'),
-    ("named:", "", ' line 7: [hamiltonian] source: expected "named:MODEL", "python:FILE.py:FUNCTION", "tight_binding", "terms", "wannier90:FILE", "pythtb:FILE.py:NAME" or "tbmodels:FILE", got "rice_mele"'),
+    ("named:", "", ' line 7: [hamiltonian] source: expected "named:MODEL", "python:FILE.py:FUNCTION", "callable:MODULE:FUNCTION", "tight_binding", "terms", "wannier90:FILE", "pythtb:FILE.py:NAME" or "tbmodels:FILE", got "rice_mele"'),
     ('"gaussian"', '"gausian"', ' line 15: [initial_state] kind: expected one of "symbol", "gaussian", "thermal", "thermal_bump", "from_run", got "gausian"; did you mean "gaussian"?'),
     ("[grid]\nsites = [24]", "grid = 3", " line 3: grid: expected a table, got 3"),
     ("end = 4", "end = 4,", " line 20 column 8: not valid TOML: Expected newline or end of document after a statement"),

@@ -240,7 +240,7 @@ def test_one_sentence_and_nothing_made(what, verb, case, capsys):
     ("words", "sentence"),
     [
         (["rnu", "x"], "unknown verb 'rnu'; did you mean 'run'?"),
-        (["zzz"], "unknown verb 'zzz'; known: check, run, resume"),
+        (["zzz"], "unknown verb 'zzz'; known: new, examples, check"),
         (["run", "x", "--quite"], "wigner-sim run: unknown option '--quite'; did you mean '--quiet'?"),
         (["run", "x", "--seet=1"], "unknown option '--seet'; did you mean '--set'?"),
         (["run", "x", "y"], "one argument too many, 'y'"),
@@ -286,7 +286,20 @@ VALUES = st.one_of(
     st.floats(),
     st.booleans(),
     st.text(max_size=6),
-    st.sampled_from(["x", "cos(k)", "1/x", "sin(t)", "array:a.npy", "python:a.py:f", "named:ssh", "never"]),
+    st.sampled_from(
+        [
+            "x",
+            "cos(k)",
+            "1/x",
+            "sin(t)",
+            "array:a.npy",
+            "python:a.py:f",
+            "1h",
+            "callable:math:cos",
+            "named:ssh",
+            "never",
+        ]
+    ),
     st.lists(st.one_of(st.integers(-1, 12), st.floats(-2, 2), st.sampled_from(["x", "1"])), max_size=3),
     st.dictionaries(st.sampled_from(["t1", "delta", "steps", "kind"]), st.integers(-1, 3), max_size=2),
 )
@@ -296,6 +309,7 @@ KEYS = [
     if isinstance(table, dict)
     for name in table
 ] + [("initial_state", "width_x"), ("hamiltonian", "terms"), ("hamiltonian", "hoppings"), ("nope", "nope")]
+KEYS += [("limits", "wall_time"), ("sweep", "values"), ("sweep", "mode"), ("monitors", "occupation")]
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -187,10 +187,11 @@ def test_what_does_not_fit_on_the_disk_is_refused_with_the_remedy(tmp_path, caps
     for verb in ("check", "run"):
         assert main([verb, str(case)]) == 2
         message = capsys.readouterr().err
-        assert re.search(r"would write [\d.]+ kB, 20 kB are free", message)
+        assert re.search(r"would write [\d.]+ kB before compression, 20 kB are free", message)
         assert "make output.phase_every longer" in message
     assert [path.name for path in case.iterdir()] == ["case.toml"]
     assert main(["check", str(case), "--set", "output.phase_every=never"]) == 0
+    assert main(["check", str(case), "--set", "limits.check_disk=false"]) == 0
 
 
 def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import re
 import runpy
 import shlex
 import sys
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,13 +21,18 @@ import pytest
 from shipped import CASES, ROOT, tiny_copy
 
 from wigner_sim import cli
-from wigner_sim.case import case_keys
+from wigner_sim.case import Case, case_keys, load_case
+from wigner_sim.errors import EXIT_CODES
 
-PAGES = [
+GUIDES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("quickstart.md", "figures.md", "models_import.md")),
-    *(case / "README.md" for case in CASES),
+    *(ROOT / "docs" / f"{name}.md" for name in ("quickstart", "running", "figures", "models_import")),
 ]
+PYTHON_GUIDES = [
+    *GUIDES[:2],
+    *(ROOT / "docs" / f"{name}.md" for name in ("python_api", "figures", "models_import")),
+]
+PAGES = [*GUIDES, *(case / "README.md" for case in CASES)]
 ALL_TEXT = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
@@ -93,14 +99,18 @@ def test_commands_run(page, tiny):
         perform(words)
         for name in outputs(words):
             assert (tiny / name).is_file(), words
+    if page.name == "running.md":
+        for script in blocks(page, "python"):
+            exec(compile(script, page.name, "exec"), {})
 
 
-@pytest.mark.parametrize("page", PAGES[:3], ids=page_id)
+@pytest.mark.parametrize("page", PYTHON_GUIDES, ids=page_id)
 def test_python_runs(page, tiny, capsys):
     scripts = blocks(page, "python")
     assert scripts
+    names = {"__name__": "__main__"}  # a block may use what an earlier one of its page has made
     for number, script in enumerate(scripts):
-        exec(compile(script, f"{page.name}, block {number}", "exec"), {"__name__": "__main__"})
+        exec(compile(script, f"{page.name}, block {number}", "exec"), names)
     assert capsys.readouterr().out
 
 
@@ -130,6 +140,18 @@ def test_cases_and_files_that_are_mentioned_exist(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_exit_codes_are_listed():
+    text = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", text, re.MULTILINE)
+    assert {int(code): meaning for code, meaning in rows} == EXIT_CODES
+
+
+def test_the_case_sections_that_are_shown_are_valid():
+    texture = load_case(ROOT / "cases" / "texture_1d").to_dict()
+    for script in blocks(ROOT / "docs" / "running.md", "toml"):
+        Case.from_dict(texture | tomllib.loads(script))
 
 
 def test_every_case_is_in_the_gallery():
@@ -165,7 +187,8 @@ def test_keys_that_are_mentioned_exist(page):
         key for key in re.findall(r"`(\w+(?:\.\w+)+)(?: = [^`]*)?`", text) if key.split(".")[0] in sections
     ]
     for key in mentioned:
-        assert key in keys or key.startswith("hamiltonian.parameters."), f"{page.name}: {key}"
+        known = key in keys or key.startswith(("hamiltonian.parameters.", "sweep.values"))
+        assert known or key.endswith(".nc"), f"{page.name}: {key}"
 
 
 def test_verbs_that_are_mentioned_exist(capsys):

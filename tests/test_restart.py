@@ -10,8 +10,10 @@ from tiny_cases import CHAIN, DRIVEN_CHAIN, TEXTURE, assert_identical, changed, 
 from wigner_sim.errors import CaseError, InterruptedRunError
 from wigner_sim.initial_states import StoredDensity
 from wigner_sim.problem import build_problem
+from wigner_sim.run_directory import RunDirectory
+from wigner_sim.run_status import health
 from wigner_sim.runs import open_run
-from wigner_sim.simulation import resume, run
+from wigner_sim.simulation import Simulation, resume, run
 
 CADENCES = {
     "output__scalars_every": {"steps": 2},
@@ -90,6 +92,36 @@ def test_a_damaged_newest_checkpoint_costs_only_its_steps(tmp_path):
     with pytest.raises(CaseError, match="damaged checkpoint"):
         resume(tmp_path, from_step=20)
     assert_identical(before, stored(resume(tmp_path)))
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(streams, tmp_path, monkeypatch):
+    whole = stored(run(make_case(tmp_path / "whole", time__step=0.1)))
+
+    def killed(*arguments):
+        raise SystemExit("stands for the end of the process")
+
+    case = make_case(tmp_path / "a", time__step=0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Simulation, "_save" if streams else "_announce", killed)
+        patch.setattr(RunDirectory, "write_status", lambda self, status: None)
+        with pytest.raises(SystemExit):
+            run(case)
+    directory = open_run(tmp_path / "a").directory
+    assert directory.stream_path("scalars").exists() == streams
+    assert health(directory) == "not begun"
+    assert_identical(whole, stored(resume(tmp_path / "a")))
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_its_last_word_becomes_complete(tmp_path):
+    done = run(make_case(tmp_path, time__step=0.1))
+    before = stored(done)
+    status = done.status | {"state": "running", "time": 0.9, "n_steps": 9}
+    done.directory.write_status(status)
+    assert_identical(before, stored(resume(tmp_path)))
+    assert open_run(tmp_path).status["state"] == "complete"
+    with pytest.raises(CaseError, match="the run is complete"):
+        resume(tmp_path)
 
 
 # --- another grid ---

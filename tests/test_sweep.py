@@ -1,6 +1,7 @@
 """Sweeps: which members, that each is an ordinary run, that failures stay alone, and what is collected."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from wigner_sim.cli import main
 from wigner_sim.errors import CaseError, InterruptedRunError
 from wigner_sim.runs import open_run
 from wigner_sim.simulation import run
-from wigner_sim.sweeps import sweep, sweep_plan
+from wigner_sim.sweeps import open_sweep, sweep, sweep_plan
 
 SHORT = changed(
     CHAIN,
@@ -154,6 +155,27 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, monkeypatch, capsys
         sweep(path, ["time.end=3"])
     assert main(["sweep", str(path), "--quiet"]) == 0  # nothing left to do
     assert capsys.readouterr().out.strip() == str(path)
+
+
+def test_a_sweep_is_checked_and_reports_its_status(tmp_path, capsys):
+    case = write_case(
+        tmp_path / "a", SHORT, sweep={"values": {"time.step": [0.1, 5.0], "equation.order": [0]}}
+    )
+    assert main(["check", str(case)]) == 0
+    assert (
+        "sweep: 2 such runs (product of 2 values of time.step, 1 values of equation.order)"
+        in capsys.readouterr().out
+    )
+    assert main(["run", str(case)]) == 0
+    assert "for its section [sweep]: wigner-sim sweep" in capsys.readouterr().err
+    assert main(["sweep", str(case), "--quiet"]) == 5
+    capsys.readouterr()
+    assert main(["status", str(case / "sweeps" / "0001")]) == 0
+    assert re.match(
+        r"0002 \(step = 5.0, order = 0\): failed: .*\n1 of 2 runs complete", capsys.readouterr().out
+    )
+    with pytest.raises(CaseError, match="not the directory of a sweep"):
+        open_sweep(case)
 
 
 def test_a_member_that_was_made_only_in_part_is_made_anew(tmp_path):

@@ -18,6 +18,7 @@ _HOME = {
     "run": "wigner_sim.simulation",
     "resume": "wigner_sim.simulation",
     "sweep": "wigner_sim.sweeps",
+    "open_sweep": "wigner_sim.sweeps",
     "status_report": "wigner_sim.run_status",
     "check_report": "wigner_sim.reports",
     "info": "wigner_sim.reports",

@@ -22,6 +22,8 @@ from wigner_sim.selection import select
 N_CHECKPOINTS = 3
 #: Steps an adaptive step consists of: one whole and two half ones.
 STEPS_PER_ADAPTIVE_STEP = 3
+#: Steps that are measured at most, and seconds after which no further one is.
+MOST_TRIES, LONGEST_TRY = 3, 1.0
 
 
 @dataclass(frozen=True)
@@ -91,24 +93,25 @@ def check_disk(forecasts: Sequence[StreamForecast], state_bytes: float, director
     if largest is not None and largest.n_bytes > state_bytes:
         remedy = (
             f"{largest.stream}.nc alone is {bytes_text(largest.n_bytes)}: make output.{largest.stream}_every "
-            f'longer (or "never"), use output.precision = "float32", or free some space'
+            f'longer (or "never"), use output.precision = "float32", free some space'
         )
     raise CaseError(
-        f"the run would write {bytes_text(needed)}, {bytes_text(free)} are free in {directory}: {remedy}"
+        f"the run would write {bytes_text(needed)} before compression, {bytes_text(free)} are free in "
+        f"{directory}: {remedy}, or set limits.check_disk = false"
     )
 
 
-def seconds_per_step(propagator: Propagator, n_tries: int = 2) -> float:
+def seconds_per_step(propagator: Propagator) -> float:
     """Real time of one step, the shortest of a few taken from the initial state; nothing is changed.
 
-    The first step is not counted: it fills what later ones use again.
+    The first step also fills what later ones use again; only one that takes long stays alone.
     """
-    seconds = []
-    for _ in range(n_tries + 1):
+    seconds: list[float] = []
+    while len(seconds) < MOST_TRIES and sum(seconds) < LONGEST_TRY:
         started = time.perf_counter()
         propagator.stepper.step(propagator.equation, propagator.w.copy(), propagator.time, propagator.dt)
         seconds.append(time.perf_counter() - started)
-    return min(seconds[1:]) * (STEPS_PER_ADAPTIVE_STEP if propagator.adaptive is not None else 1)
+    return min(seconds) * (STEPS_PER_ADAPTIVE_STEP if propagator.adaptive is not None else 1)
 
 
 def bytes_text(n_bytes: float) -> str:

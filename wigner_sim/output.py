@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,79 +23,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wigner_sim import __version__
-from wigner_sim.errors import CaseError
-from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.output_variables import Attribute, Coordinate, VariableSpec, grid_coordinates
 from wigner_sim.provenance import timestamp
 from wigner_sim.si_attributes import si_attributes
-
-Attribute = str | int | float | np.ndarray | Sequence[float]
 
 TIME_ATTRIBUTES = {"units": "1", "long_name": "time", "comment": "in units of hbar / energy"}
 #: Records smaller than this (bytes) share a chunk and are not compressed.
 SMALL_RECORD = 4096
 
+__all__ = [
+    "Attribute",
+    "Coordinate",
+    "NetcdfStream",
+    "VariableSpec",
+    "complete_times",
+    "grid_coordinates",
+    "resume_stream",
+    "write_static",
+]
+
 _log = logging.getLogger("wigner_sim.output")
-
-
-@dataclass(frozen=True)
-class VariableSpec:
-    """Declares a stored variable.
-
-    Parameters
-    ----------
-    name : str
-    dims : tuple of str
-        Dimension names; ``"time"`` first for a variable with records.
-    units : str
-        UDUNITS text, ``"1"`` without dimension.
-    long_name : str
-    equation : str
-        What it is, as a formula.
-    attributes : dict
-        Further attributes: strings, numbers or arrays of numbers.
-    """
-
-    name: str
-    dims: tuple[str, ...]
-    units: str = "1"
-    long_name: str = ""
-    equation: str = ""
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-
-    def all_attributes(self) -> dict[str, Attribute]:
-        """Attributes as they are stored."""
-        named = {"units": self.units, "long_name": self.long_name or self.name, "equation": self.equation}
-        if "time" in self.dims:
-            named["cell_methods"] = "time: point"  # a record is a moment, not a mean since the last one
-        return {name: value for name, value in named.items() if value} | dict(self.attributes)
-
-
-@dataclass(frozen=True)
-class Coordinate:
-    """A dimension with its coordinate values (numbers or strings along ``name``) and attributes."""
-
-    name: str
-    values: ArrayLike
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-
-
-def grid_coordinates(grid: PhaseSpaceGrid, bands: Sequence[int]) -> tuple[Coordinate, ...]:
-    """Coordinates ``band, x.., kx..`` of a phase-space grid; each periodic one carries its ``period``."""
-    coordinates = [
-        Coordinate("band", np.asarray(bands, dtype=np.int32), {"units": "1", "long_name": "band index"})
-    ]
-    for number, name in enumerate(grid.dims):
-        if name in grid.position_names:
-            about = {"units": "1", "comment": f"along lattice vector {number + 1}, in units of its length"}
-            about["long_name"] = f"position {name}"
-        else:
-            axis = number - grid.n_position_axes + 1
-            about = {"units": "radian", "comment": f"k . a_{axis}, a_{axis} the lattice vector"}
-            about["long_name"] = f"momentum {name}"
-        coordinates.append(
-            Coordinate(name, grid.axis_points[number], about | {"period": grid.periods[number]})
-        )
-    return tuple(coordinates)
 
 
 class NetcdfStream:
@@ -153,7 +100,16 @@ class NetcdfStream:
         """
         stream = cls.__new__(cls)
         stream.path = Path(path)
-        stream._dataset = _open_to_append(stream.path)
+        try:
+            stream._dataset = _open_to_append(stream.path)
+        except OSError:
+            # HDF5 does not write to a file this process has open for reading: go on with a copy
+            if not _readable(stream.path):
+                raise
+            aside = stream.path.with_name(f".{stream.path.name}.tmp-{os.getpid()}")
+            shutil.copyfile(stream.path, aside)
+            aside.replace(stream.path)
+            stream._dataset = _open_to_append(stream.path)
         return stream
 
     @property
@@ -225,8 +181,9 @@ class NetcdfStream:
 
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set a global attribute, which need not be there yet."""
-        _set_attributes(self._dataset, {name: value})
-        self._dataset.sync()
+        with _failing_as_file(self.path):
+            _set_attributes(self._dataset, {name: value})
+            self._dataset.sync()
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""
@@ -260,11 +217,6 @@ def resume_stream(
 
     A file that a killed run left unreadable is kept as ``NAME.damaged`` and a new one is begun; the other
     parameters are those of :class:`NetcdfStream`.
-
-    Raises
-    ------
-    CaseError
-        If the file is whole but cannot be written to, for instance because it is open elsewhere.
     """
     path = Path(path)
     try:
@@ -279,11 +231,6 @@ def resume_stream(
     except CannotWriteError:  # the disk is at fault, not the file
         raise
     except (OSError, _UnreadableError, RuntimeError, IndexError, KeyError) as error:
-        if _readable(path):
-            raise CaseError(
-                f"{path}: whole, but cannot be written to ({error}): close it where it is open, in this "
-                "program or another, or give it back its permissions"
-            ) from None
         damaged = _free_name(path.with_name(f"{path.name}.damaged"))
         path.replace(damaged)
         _log.warning(

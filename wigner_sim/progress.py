@@ -71,7 +71,7 @@ class Progress:
         self._live = shown and sys.stderr.isatty()
         self._shown = shown
         self.rate = RecentRate(start, n_steps)
-        bar_format = "t {n:.4g}/{total:.4g} |{bar}| {percentage:3.0f}% {postfix}"
+        bar_format = "t {n:.4g}/{total:.4g} |{bar}| {percentage:3.0f}%{postfix}"
         self._bar: Any = tqdm(
             total=end,
             initial=start,

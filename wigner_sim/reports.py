@@ -14,6 +14,7 @@ from wigner_sim.progress import duration_text
 from wigner_sim.run_status import health
 from wigner_sim.runs import open_run
 from wigner_sim.simulation import Prepared
+from wigner_sim.sweeps.plan import sweep_plan
 from wigner_sim.validity import VALIDITY
 
 
@@ -35,6 +36,10 @@ def check_report(prepared: Prepared) -> str:
     dt, reason = prepared.propagator.dt, prepared.step_reason
     lines.append(f"step: {dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({reason})")
     lines += _resource_lines(prepared, n_steps)
+    if prepared.case.sweep is not None:
+        plan = sweep_plan(prepared.case)
+        axes = ", ".join(f"{len(values)} values of {key}" for key, values in plan.axes.items())
+        lines.append(f"sweep: {len(plan.members)} such runs ({plan.mode} of {axes})")
     lines += [f"warning: {warning}" for warning in prepared.warnings]
     return "\n".join(lines)
 

@@ -38,6 +38,12 @@ class RunDirectory:
         """File of a stream, ``"scalars"``, ``"fields"``, ``"phase"`` or ``"geometry"``."""
         return self.path / f"{stream}.nc"
 
+    def remove_streams(self) -> None:
+        """Forget what a run stored that has to begin anew."""
+        with self.lock():
+            for stream in STREAMS:
+                self.stream_path(stream).unlink(missing_ok=True)
+
     @property
     def log_path(self) -> Path:
         """The log."""

@@ -132,8 +132,8 @@ def status_report(path: str | Path) -> str:
     if "time" in status:
         done = status["time"] / status["end"]
         lines.append(
-            f"t = {status['time']:.6g} of {status['end']:.6g} ({done:.1%}), step {status['n_steps']}, "
-            f"dt {status.get('time_step', math.nan):.4g}"
+            f"t = {status['time']:.6g} of {status['end']:.6g} ({done:.1%})"
+            + (f", step {status['n_steps']}, dt {status['time_step']:.4g}" if "time_step" in status else "")
         )
     if state == "running" and "heartbeat" in status:
         speed = status.get("steps_per_second") or math.nan

@@ -83,9 +83,10 @@ def prepare(case: Case) -> Prepared:
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     state = stack.assemble(w)
     dt, reason = _time_step(case, problem, stack, state)
-    n_steps = int(np.ceil(problem.duration / dt))
-    forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)
-    check_disk(forecasts, state.nbytes, case.directory)
+    if case.limits.check_disk:
+        n_steps = int(np.ceil(problem.duration / dt))
+        forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)
+        check_disk(forecasts, state.nbytes, case.directory)
     return Prepared(case, problem, stack, _propagator(case, problem, stack, state, dt), reason, warnings)
 
 
@@ -180,6 +181,8 @@ def resume(
 ) -> Run:
     """Continue a stopped run from a checkpoint; nothing but its directory is needed.
 
+    A run that was stopped before its first step, or made by a sweep and not begun, is begun.
+
     Parameters
     ----------
     path : path
@@ -204,12 +207,14 @@ def resume(
         case = case.with_functions(functions)
     if until is not None:
         case = case.with_overrides([f"time.end={float(until)!r}"])
-    if not (store.directory.is_dir() or directory.stream_path("scalars").exists()):
-        # killed before it began, or made by a sweep and not begun
-        return Simulation(prepare(case), directory, show_progress, started=started).integrate()
+    if not store.paths() and not directory.read_status().get("n_steps"):
+        prepared = prepare(case)
+        directory.remove_streams()
+        return Simulation(prepared, directory, show_progress, started=started).integrate()
     checkpoint = store.load_latest() if from_step is None else store.load(from_step)
     reached = checkpoint["propagator"]["time"]
-    if reached >= case.time.end:
+    # a run that was killed between its last checkpoint and its last word still has to say that it is complete
+    if reached > case.time.end or (reached == case.time.end and _says_complete(directory)):
         remedy = "extend it with --until" if until is None else "it can only be extended"
         raise CaseError(f"{directory.path}: the run is complete (t = {reached:g}); {remedy}")
     prepared = prepare_resumed(case, checkpoint)
@@ -217,6 +222,10 @@ def resume(
         with directory.lock():
             directory.replace_case(case)
     return Simulation(prepared, directory, show_progress, checkpoint, started).integrate()
+
+
+def _says_complete(directory: RunDirectory) -> bool:
+    return directory.read_status().get("state") == "complete"
 
 
 class Simulation:
@@ -310,6 +319,8 @@ class Simulation:
 
     def _attributes(self) -> dict[str, Any]:
         """Global attributes of the output files."""
+        sources = self._case.function_sources()
+        functions = "\n".join(f"# {key}\n{text}" for key, text in sources.items())
         return provenance(
             self._case.title,
             self._directory.case_text,
@@ -317,6 +328,7 @@ class Simulation:
             self._run_id,
             case_name=self._case.name,
             time_step_reason=self._prepared.step_reason,
+            **({"python_functions": functions} if sources else {}),
         ) | si_globals(self._case.unit_system(self._problem.hamiltonian.lattice_vectors))
 
     def _step_to_end(self, interrupted: Callable[[], bool]) -> None:

@@ -18,7 +18,12 @@ from wigner_sim.case.references import Reference, find_references, rename_refere
 from wigner_sim.case.schema import CaseSections
 from wigner_sim.case.toml_text import emit_document, emit_value
 from wigner_sim.errors import CaseError
-from wigner_sim.models.callables import callable_reference, is_session_reference
+from wigner_sim.models.callables import (
+    callable_reference,
+    callable_source,
+    is_callable_reference,
+    is_session_reference,
+)
 from wigner_sim.units import UnitSystem
 
 CASE_FILE = "case.toml"
@@ -186,7 +191,11 @@ class Case(CaseSections):
 
     def session_functions(self) -> tuple[str, ...]:
         """Keys that hold Python functions known in this Python session only."""
-        return tuple(_session_keys(self.to_dict()))
+        return tuple(key for key, text in _function_keys(self.to_dict()) if is_session_reference(text))
+
+    def function_sources(self) -> dict[str, str]:
+        """Python text of the functions in the case, by key, for the record."""
+        return {key: callable_source(text) for key, text in _function_keys(self.to_dict())}
 
     def unit_system(self, lattice_vectors: Any) -> UnitSystem | None:
         """Units of the case, for the lattice vectors of its Hamiltonian; ``None`` for lattice units."""
@@ -241,15 +250,16 @@ def _without_functions(value: Any) -> Any:
     return callable_reference(value) if callable(value) else copy.deepcopy(value)
 
 
-def _session_keys(value: Any, path: str = "") -> Iterator[str]:
+def _function_keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Key and reference of every function in nested tables and lists."""
     if isinstance(value, Mapping):
         for name, entry in value.items():
-            yield from _session_keys(entry, f"{path}.{name}" if path else name)
+            yield from _function_keys(entry, f"{path}.{name}" if path else name)
     elif isinstance(value, list | tuple):
         for entry in value:
-            yield from _session_keys(entry, path)
-    elif is_session_reference(value):
-        yield path
+            yield from _function_keys(entry, path)
+    elif is_callable_reference(value):
+        yield path, value
 
 
 def emit_comment(text: str) -> str:

@@ -53,8 +53,9 @@ def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _status(options: argparse.Namespace) -> None:
     from wigner_sim.run_status import status_report
+    from wigner_sim.sweeps import is_sweep, open_sweep
 
-    print(status_report(options.run))
+    print(open_sweep(options.run).report() if is_sweep(options.run) else status_report(options.run))
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -10,7 +10,9 @@ when the function is given again.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +33,11 @@ def callable_reference(function: Callable[..., Any]) -> str:
     number = sum(known.rpartition("#")[0] == name for known in _SESSION) + 1
     _SESSION[f"{name}#{number}"] = function
     return f"{PREFIX}:{name}#{number}"
+
+
+def is_callable_reference(source: Any) -> bool:
+    """Whether a text stands for a function given directly."""
+    return isinstance(source, str) and source.startswith(PREFIX)
 
 
 def is_session_reference(source: Any) -> bool:
@@ -61,6 +68,14 @@ def find_callable(source: str) -> Callable[..., Any]:
     if not callable(found):
         raise CaseError(f"the module {module} has no function '{name}'")
     return found
+
+
+def callable_source(source: str) -> str:
+    """Python text of the function a reference stands for, for the record; empty where it cannot be had."""
+    try:
+        return textwrap.dedent(inspect.getsource(find_callable(source)))
+    except (OSError, TypeError, CaseError):
+        return ""
 
 
 def _attribute(owner: Any, qualified_name: str) -> Any:

@@ -65,7 +65,7 @@ class UserFunction:
 
 def is_python_source(source: Any) -> bool:
     """Whether ``source`` points into a python file, or to a function given directly."""
-    return isinstance(source, str) and source.startswith((PREFIX, callables.PREFIX))
+    return callables.is_callable_reference(source) or (isinstance(source, str) and source.startswith(PREFIX))
 
 
 def load_function(
@@ -89,7 +89,7 @@ def load_function(
     CaseError
         If file, function or a parameter is missing (with the nearest match), or the import fails.
     """
-    if source.startswith(callables.PREFIX):
+    if callables.is_callable_reference(source):
         given = callables.find_callable(source)
         label = f"function {getattr(given, '__name__', source)}"
         used, filled = _bind(given, label, parameters, setting, coordinates)

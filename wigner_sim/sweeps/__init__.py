@@ -2,6 +2,6 @@
 
 from wigner_sim.sweeps.collecting import collect
 from wigner_sim.sweeps.plan import Member, Plan, sweep_plan
-from wigner_sim.sweeps.running import Sweep, sweep
+from wigner_sim.sweeps.running import Sweep, is_sweep, open_sweep, sweep
 
-__all__ = ["Member", "Plan", "Sweep", "collect", "sweep", "sweep_plan"]
+__all__ = ["Member", "Plan", "Sweep", "collect", "is_sweep", "open_sweep", "sweep", "sweep_plan"]

@@ -53,9 +53,14 @@ class Plan:
     axes: Mapping[str, list[Any]]
 
     @property
+    def mode(self) -> str:
+        """``"product"`` or ``"zip"``."""
+        return self.case.sweep.mode if self.case.sweep is not None else "product"
+
+    @property
     def is_product(self) -> bool:
         """Whether every combination is run."""
-        return self.case.sweep is not None and self.case.sweep.mode == "product"
+        return self.mode == "product"
 
     @cached_property
     def members(self) -> tuple[Member, ...]:

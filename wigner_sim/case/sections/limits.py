@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from wigner_sim.case.fields import key
-from wigner_sim.case.sections.base import Section
+from wigner_sim.case.sections.base import ON_OFF, Section
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d*)?)s)?")
 _SECONDS = (86400.0, 3600.0, 60.0, 1.0)
@@ -36,4 +36,9 @@ class LimitsSection(Section):
         "code 4; leave a few minutes before the end of a batch job.",
         'a number of seconds > 0, or text such as "23h50m"',
         "none",
+    )
+    check_disk: bool = key(
+        True,
+        "Refuse a run whose output, before compression, will not fit on the disk.",
+        ON_OFF,
     )
