@@ -69,7 +69,9 @@ def _transform(work: Array, re: int, im: int, layout: BlockLayout, scratch: int)
 
 
 @njit(inline="always")
-def _turn(work: Array, im: int, layout: BlockLayout, turns: Turns, block: int, tau: float, scale: float) -> None:
+def _turn(
+    work: Array, im: int, layout: BlockLayout, turns: Turns, block: int, tau: float, scale: float
+) -> None:
     """Multiply every mode by its phase ``exp(-2 pi i tau turns)`` and by ``scale``."""
     width, pairs, modes = lane_count(work), layout.pairs, turns.modes
     n_terms, lanes, stored = modes.shape[1], turns.lanes, turns.stored
@@ -94,7 +96,14 @@ def _turn(work: Array, im: int, layout: BlockLayout, turns: Turns, block: int, t
 
 @njit(inline="always")
 def _kick(
-    work: Array, size: int, scratch: int, layout: BlockLayout, drift: Drift, block: int, tau: float, order: int
+    work: Array,
+    size: int,
+    scratch: int,
+    layout: BlockLayout,
+    drift: Drift,
+    block: int,
+    tau: float,
+    order: int,
 ) -> None:
     r"""Taylor series of :math:`e^{\tau X} w`, :math:`X w = -\partial_i(V_i w)`, by Horner's rule.
 

@@ -87,7 +87,9 @@ def store(value: Value, pointer: Any, index: Any) -> None:
     """Put a vector where element ``index`` starts."""
     builder, kind = value.builder, value.ir.type
     bits = 64 if isinstance(kind.element, ir.DoubleType) else 32
-    builder.store(value.ir, builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer()), align=bits // 8)
+    builder.store(
+        value.ir, builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer()), align=bits // 8
+    )
 
 
 def cosine_and_sine(turns: Value) -> Complex:
@@ -159,7 +161,9 @@ def _decimated(z: list[Complex], radix: int) -> list[Complex]:
     parts = [transform(z[j::radix]) for j in range(radix)]
     result: list[Any] = [None] * n
     for k in range(m):
-        turned = [times_constant(part[k], cmath.exp(-2j * cmath.pi * j * k / n)) for j, part in enumerate(parts)]
+        turned = [
+            times_constant(part[k], cmath.exp(-2j * cmath.pi * j * k / n)) for j, part in enumerate(parts)
+        ]
         for q, value in enumerate(transform(turned)):
             result[k + m * q] = value
     return result

@@ -122,7 +122,9 @@ class _Flux:
 
     def __init__(self, b: Any, *parts: Any):
         self.b = b
-        (self.state, self.size, self.stride, self.moved, self.point_step, self.lanes, self.n_terms) = parts[:7]
+        (self.state, self.size, self.stride, self.moved, self.point_step, self.lanes, self.n_terms) = parts[
+            :7
+        ]
         (self.real, self.imaginary, self.width) = parts[7:]
 
     def emit(self, n: Any) -> None:
@@ -160,7 +162,16 @@ class _Flux:
 
 
 def _add_differences(
-    b: Any, part: Any, base: Any, goal: Any, shift: Any, stride: Any, n: Any, slopes: Any, factor: Any, width: Any
+    b: Any,
+    part: Any,
+    base: Any,
+    goal: Any,
+    shift: Any,
+    stride: Any,
+    n: Any,
+    slopes: Any,
+    factor: Any,
+    width: Any,
 ) -> None:
     """Antisymmetric central differences, after repeating the column's ends beyond it."""
     for j in range(TAPS):

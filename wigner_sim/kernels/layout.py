@@ -98,11 +98,14 @@ def block_layout(axes: MovedAxes, bits: int, lanes_per_vector: int) -> BlockLayo
     strides = _padded_strides(axes.n_points, lanes_per_vector)
     points = np.array(list(product(*map(range, axes.n_points))), dtype=np.int64)
     offsets = points @ strides
-    point_strides = np.array([prod(axes.n_points[j + 1 :]) for j in range(len(axes.n_points))], dtype=np.int64)
+    point_strides = np.array(
+        [prod(axes.n_points[j + 1 :]) for j in range(len(axes.n_points))], dtype=np.int64
+    )
     starts = [np.nonzero(points[:, axis] == 0)[0] for axis in range(len(axes.n_points))]
     plans, twiddles = zip(*(column_plan(n, bits) for n in axes.n_points), strict=True)
     wavenumbers = [
-        fourier.derivative_wavenumbers(n, period) for n, period in zip(axes.n_points, axes.periods, strict=True)
+        fourier.derivative_wavenumbers(n, period)
+        for n, period in zip(axes.n_points, axes.periods, strict=True)
     ]
     return BlockLayout(
         lanes=np.array([axes.n_lanes, axes.n_moved, axes.inner], dtype=np.int64),

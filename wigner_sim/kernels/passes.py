@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wigner_sim.kernels.layout import BlockLayout, Drift, MovedAxes, Turns, block_elements, block_layout, mode_pairs
+from wigner_sim.kernels.layout import (
+    BlockLayout,
+    Drift,
+    MovedAxes,
+    Turns,
+    block_elements,
+    block_layout,
+    mode_pairs,
+)
 from wigner_sim.parallel import share_out
 
 Array = NDArray[Any]
@@ -76,7 +84,9 @@ class BlockPass:
 
         def work(first: int, last: int) -> None:
             blocks = np.array((first, last), dtype=np.int64)
-            run_blocks(source, target, layout, turns, drift, when, how, blocks, _workspace(size, source.dtype))
+            run_blocks(
+                source, target, layout, turns, drift, when, how, blocks, _workspace(size, source.dtype)
+            )
 
         n_blocks = -(-self.axes.n_lanes // (2 * width))
         share_out(work, n_blocks, source.size >= _WORTH_SHARING)
@@ -124,7 +134,13 @@ class BlockPass:
         if self.stencil:
             spacing = [period / n for n, period in zip(self.axes.n_points, self.axes.periods, strict=True)]
             weights = np.outer(1 / np.array(spacing), CENTRAL_DIFFERENCE).ravel()
-        return Drift(n_terms, np.array([most]), moved.ravel().astype(kind), joined.ravel().astype(kind), weights.astype(kind))
+        return Drift(
+            n_terms,
+            np.array([most]),
+            moved.ravel().astype(kind),
+            joined.ravel().astype(kind),
+            weights.astype(kind),
+        )
 
 
 def _in_blocks(values: Array, width: int) -> Array:

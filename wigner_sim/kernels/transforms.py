@@ -134,8 +134,13 @@ def column_function(module: Any, bits: int) -> Any:
         b.store(b.mul(s, radix), done)
         first, last = b.icmp_signed("==", k, INT(0)), b.icmp_signed("==", b.add(k, INT(1)), n_passes)
         odd = b.trunc(k, ir.IntType(1))
-        source = [b.select(first, column, b.select(odd, areas[j], areas[j + 2])) for j, column in enumerate((re, im))]
-        target = [b.select(last, column, b.select(odd, areas[j + 2], areas[j])) for j, column in enumerate((re, im))]
+        source = [
+            b.select(first, column, b.select(odd, areas[j], areas[j + 2]))
+            for j, column in enumerate((re, im))
+        ]
+        target = [
+            b.select(last, column, b.select(odd, areas[j + 2], areas[j])) for j, column in enumerate((re, im))
+        ]
         strides = [b.select(first, stride, width), b.select(last, stride, width)]
         arguments = [*source, *target, *strides, m, s, b.gep(twiddles, [offset])]
         with b.if_else(last) as (plain, twiddled):
@@ -173,7 +178,8 @@ def _pass_function(module: Any, bits: int, radix: int, twiddled: bool) -> Any:
         p = outer.index
         at = b.mul(p, INT(2 * (radix - 1)))
         w = [
-            splat(b, b.load(b.gep(twiddles, [b.add(at, INT(j))]))) for j in range(2 * (radix - 1) if twiddled else 0)
+            splat(b, b.load(b.gep(twiddles, [b.add(at, INT(j))])))
+            for j in range(2 * (radix - 1) if twiddled else 0)
         ]
         x_start, y_start = b.mul(b.mul(x_stride, s), p), b.mul(b.mul(y_jump, INT(radix)), p)
         with cgutils.for_range(b, s) as inner:

@@ -20,7 +20,6 @@ from typing import Protocol
 import numpy as np
 
 from wigner_sim import fourier
-from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.velocity import Velocity
 from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
@@ -220,7 +219,9 @@ class Acceleration(MixedPhase):
         n_moved = grid.n_momentum_axes if not s or (force is not None and np.any(force[s:])) else s
         own, moved = range(s), range(s, s + n_moved)
         ones = np.ones((1,) * grid.n_axes)
-        pull: list[SymbolTerm] = [] if force is None else [((axis,), force[axis - s] * ones) for axis in moved]
+        pull: list[SymbolTerm] = (
+            [] if force is None else [((axis,), force[axis - s] * ones) for axis in moved]
+        )
         if n_orders is None and s:
 
             def symbol() -> FloatArray:

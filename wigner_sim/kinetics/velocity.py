@@ -32,6 +32,14 @@ class DenseVelocity:
         return self.values[axis]
 
 
+class NoVelocity:
+    """Nothing moves."""
+
+    def component(self, axis: int) -> FloatArray | None:
+        """None along any axis."""
+        return None
+
+
 class ProductVelocity:
     """Sum over terms of (function of x) times (function of k), never stored over phase space.
 
@@ -53,6 +61,10 @@ class ProductVelocity:
     def n_terms(self) -> list[int]:
         """Number of products in each component."""
         return [len(k) for _, k in self._factors]
+
+    def factors(self, axis: int) -> tuple[FloatArray, FloatArray]:
+        """Functions of x (points, terms) and of k (terms, points) of one component."""
+        return self._factors[axis]
 
     def component(self, axis: int) -> FloatArray | None:
         """One component, made by one matrix product."""
