@@ -15,7 +15,18 @@ MAX_LINES = 450
 
 # A subpackage counts as one entry.  A new module is added here, at the lowest rank its imports allow.
 RANKS = {
-    0: {"errors", "units", "expressions", "fourier", "schedules", "steppers", "propagator", "progress", "parallel", "kernels"},
+    0: {
+        "errors",
+        "units",
+        "expressions",
+        "fourier",
+        "schedules",
+        "steppers",
+        "propagator",
+        "progress",
+        "parallel",
+        "kernels",
+    },
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories", "matrix_moyal"},

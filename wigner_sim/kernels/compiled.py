@@ -1,4 +1,4 @@
-"""The passes over blocks, compiled by numba: load a block, kick, transform, turn, transform back, kick, store.
+"""Passes over blocks, compiled by numba: load a block, kick, transform, turn, transform back, kick, store.
 
 Everything is inlined into one kernel, and each helper is called from one place in it: that keeps the first
 compilation short.  ``work`` holds, in this order, real and imaginary part of: the block, two blocks more for
@@ -107,8 +107,8 @@ def _kick(
 ) -> None:
     r"""Taylor series of :math:`e^{\tau X} w`, :math:`X w = -\partial_i(V_i w)`, by Horner's rule.
 
-    ``y <- w + (tau/j) X y`` for j = order..1; w is the block, y alternates between the other two, and the last
-    sum is made in the block itself.
+    ``y <- w + (tau/j) X y`` for j = order..1; w is the block, y alternates between the other two, and
+    the last sum is made in the block itself.
     """
     width, n_axes = lane_count(work), len(layout.n_points)
     column = scratch + 4 * width * layout.n_points.max()

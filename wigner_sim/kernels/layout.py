@@ -73,7 +73,7 @@ class BlockLayout(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """Angles of the exact flow per unit of time, in turns: a sum of (function of q) x (function of the lane)."""
+    """Turns of the exact flow per unit of time: sums of (function of q) x (function of the lane)."""
 
     modes: Array  # (pairs, terms)
     lanes: Array  # (blocks * terms * 2 * vector,)

@@ -113,7 +113,7 @@ def private_function(module: Any, name: str, arguments: list[Any]) -> Any:
 
 
 def column_function(module: Any, bits: int) -> Any:
-    """The function (re, im, stride, plan, twiddles, scratch, n): passes column -> scratch -> ... -> column."""
+    """Function (re, im, stride, plan, twiddles, scratch, n): passes column -> scratch -> ... -> column."""
     name = f"wigner_sim.column.f{bits}"
     if name in module.globals:
         return module.globals[name]

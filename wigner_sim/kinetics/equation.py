@@ -179,8 +179,8 @@ def wants_engine(grid: PhaseSpaceGrid, options: EquationOptions) -> bool:
     usable = options.split and options.engine != "numpy" and fits_engine(grid)
     if not usable and options.engine == "compiled":
         raise CaseError(
-            "the compiled engine needs a splitting stepper, numba, a position axis, and numbers of points without "
-            "prime factors above 7"
+            "the compiled engine needs a splitting stepper, numba, a position axis, and numbers of points "
+            "without prime factors above 7"
         )
     if not usable and options.remainder == "stencil":
         raise CaseError(

@@ -27,12 +27,12 @@ from wigner_sim.kinetics.velocity import ProductVelocity
 from wigner_sim.steppers import Flow
 from wigner_sim.symbols import FloatArray
 
-#: Flows in the order of the basic step; X belongs to the pass of A, K to that of B.  R is whatever else there is.
+#: Flows in the order of the basic step; X belongs to the pass of A, K to that of B; R is all the rest.
 FLOWS = ("A", "X", "K", "B", "R")
 _PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "R": "R"}
 
-#: Order of a kick's Taylor series by ``time * largest rate``: stability for the worst mode asks for order 3 or
-#: 4 above 0.1 (at order 2 a mode grows by 1 + z^4/8), and above 2.4 the kick is done in several.
+#: Order of a kick's Taylor series by ``z = time * largest rate``: stability for the worst mode asks for order
+#: 3 or 4 above 0.1 (at order 2 it grows by 1 + z^4/8), and above 2.4 the kick is done in several.
 _KICK_ORDERS = ((0.1, 2), (1.2, 3), (2.4, 4))
 
 
@@ -199,7 +199,7 @@ def _symbol(term: MixedPhase, axes: MovedAxes) -> SumOfFactors | FloatArray:
     moved = range(first, first + len(axes.n_points))
     if term.terms is None:
         return _full_symbol(term, axes, moved)
-    own = np.ones((len(term.terms), *axes.n_points))
+    own: FloatArray = np.ones((len(term.terms), *axes.n_points))
     lanes = np.empty((len(term.terms), axes.n_lanes))
     others = [n for axis, n in enumerate(grid.shape) if axis not in moved]
     for number, (index, coefficient) in enumerate(term.terms):
@@ -224,7 +224,7 @@ def _full_symbol(term: MixedPhase, axes: MovedAxes, moved: range) -> FloatArray:
     values = np.transpose(np.broadcast_to(half, full_shape), order)
     n_last = axes.n_points[-1]
     values = values.reshape(prod(axes.n_points[:-1]), half.shape[term.axes[-1]], axes.n_lanes)
-    full = np.zeros((values.shape[0], n_last, axes.n_lanes))
+    full: FloatArray = np.zeros((values.shape[0], n_last, axes.n_lanes))
     full[:, : values.shape[1]] = values
     full = full.reshape(-1, axes.n_lanes)
     pairs = mode_pairs(axes.n_points)
