@@ -26,6 +26,7 @@ RANKS = {
         "progress",
         "parallel",
         "kernels",
+        "threads",
     },
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},

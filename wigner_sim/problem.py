@@ -16,6 +16,7 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, StoredDensity, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.equation import wants_engine
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
@@ -23,6 +24,7 @@ from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.runs import open_run, phase_variable
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
+from wigner_sim.threads import set_threads
 
 #: Time differences of a driven Hamiltonian span this part of the run.
 DIFFERENCE_FRACTION = 2e-4
@@ -46,6 +48,8 @@ class Problem:
     stepper : Stepper
     tolerance : float
         Error allowed by the end, relative to max|w|, where the program chooses the step.
+    precision : {"float64", "float32"}
+        Of the state that is stepped.
     """
 
     grid: PhaseSpaceGrid
@@ -56,6 +60,7 @@ class Problem:
     duration: float
     stepper: Stepper
     tolerance: float
+    precision: str = "float64"
 
     def stack(self) -> BandStack:
         """The kinetic equations of all bands."""
@@ -80,7 +85,7 @@ class Problem:
                     f"initial_state: the density of band {band.band} is not finite everywhere: "
                     "a width or temperature is too small, or a value too large"
                 )
-        return np.stack(densities)
+        return np.stack(densities).astype(self.precision, copy=False)
 
     def choose_step(self, stack: BandStack, w: np.ndarray, tolerance: float) -> ChosenStep:
         """Largest step that is stable and accurate to ``tolerance`` by the end, see ``steppers.choose_step``.
@@ -92,7 +97,10 @@ class Problem:
         stiffest = max(radii, key=lambda time: radii[time])
         times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.driven else {0.0}
         try:
-            choices = [choose_step(self.stepper, stack, w, time, self.duration, tolerance) for time in times]
+            start = w.astype(float, copy=False)  # rounding of a short state would be taken for an error
+            choices = [
+                choose_step(self.stepper, stack, start, time, self.duration, tolerance) for time in times
+            ]
         except OverflowError:
             check_step_count(np.inf)
             raise
@@ -157,6 +165,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     CaseError
         If any part of it cannot be built as written.
     """
+    set_threads(case.time.threads)
     grid = _grid(case)
     section = case.hamiltonian
     parameters = dict(section.parameters)
@@ -178,7 +187,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     if section.force is not None:
         hamiltonian = _with_force(hamiltonian, section.force)
     bands = tuple(range(hamiltonian.n_orbitals)) if case.bands.select == "all" else tuple(case.bands.select)
-    stepper = STEPPERS[case.time.stepper]
+    stepper = _stepper(case.time.stepper, hamiltonian)
     equation = case.equation
     options = EquationOptions(
         order=equation.order,
@@ -187,6 +196,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         dealias=equation.dealias,
         moyal_filter=equation.moyal_filter,
         moyal_series=equation.moyal_series,
+        remainder=equation.remainder,
         minimum_gap=section.minimum_gap,
         difference_step=DIFFERENCE_FRACTION * case.time.end,
         refresh_interval=case.time.end / 8,
@@ -194,9 +204,36 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     states: tuple[InitialState, ...] = ()
     if with_initial_states:
         states = tuple(_initial_state(case, grid, hamiltonian, bands, index) for index in range(len(bands)))
-    problem = Problem(grid, hamiltonian, bands, states, options, case.time.end, stepper, case.time.tolerance)
+    problem = Problem(
+        grid,
+        hamiltonian,
+        bands,
+        states,
+        options,
+        case.time.end,
+        stepper,
+        case.time.tolerance,
+        case.time.precision,
+    )
     check_memory(problem.memory)
+    _check_precision(problem, case.time.adaptive)
     return problem
+
+
+def _check_precision(problem: Problem, adaptive: bool) -> None:
+    """A state in float32 is for fixed steps of the compiled engine."""
+    if problem.precision == "float32" and (adaptive or not wants_engine(problem.grid, problem.options)):
+        raise CaseError(
+            'time.precision = "float32" needs a splitting stepper in compiled blocks (numba, a position axis)'
+            " and time.adaptive = false"
+        )
+
+
+def _stepper(name: str, hamiltonian: Hamiltonian) -> Stepper:
+    """The stepper a case names; "auto" by the kind of Hamiltonian."""
+    if name == "auto":
+        name = "blanes_moan4" if hamiltonian.separable else "rk4"
+    return STEPPERS[name]
 
 
 def _grid(case: Case) -> PhaseSpaceGrid:

@@ -122,16 +122,22 @@ class BandEvolution:
         """Whether the equation is stepped in compiled blocks."""
         return self.equation().fused is not None
 
-    def compose(self, w: FloatArray, t: float, dt: float, schedule: Schedule) -> FloatArray:
-        """State after a schedule of the flows; in compiled blocks where they are known as such."""
-        if not self.in_blocks:
-            return compose(self.flows, w, t, dt, schedule)
-        out = np.empty(w.shape, w.dtype)
-        self.compose_into(np.ascontiguousarray(w), out, t, dt, schedule)
+    def compose(
+        self, w: FloatArray, t: float, dt: float, schedule: Schedule, out: FloatArray | None = None
+    ) -> FloatArray:
+        """State after a schedule of the flows, in ``out`` if given (it may be ``w``)."""
+        if out is None:
+            out = np.empty(w.shape, w.dtype)
+        if self.in_blocks:
+            self._compose_in_blocks(np.ascontiguousarray(w), out, t, dt, schedule)
+        else:
+            out[...] = compose(self.flows, w, t, dt, schedule)
         return out
 
-    def compose_into(self, w: FloatArray, out: FloatArray, t: float, dt: float, schedule: Schedule) -> None:
-        """As :meth:`compose`, into an array that may be ``w``, for an equation in compiled blocks."""
+    def _compose_in_blocks(
+        self, w: FloatArray, out: FloatArray, t: float, dt: float, schedule: Schedule
+    ) -> None:
+        """Flows between two moves of the time go to the blocks together."""
         source, waiting = w, []
         for which, fraction in schedule:
             if which is not None:

@@ -48,35 +48,35 @@ class BandStack:
         n_flows = max(len(band.flows) for band in self.bands)
         return [*(StackedFlow(self.bands, index) for index in range(n_flows)), *self.couplings]
 
-    def compose(self, w: FloatArray, t: float, dt: float, schedule: Schedule) -> FloatArray:
+    def compose(
+        self, w: FloatArray, t: float, dt: float, schedule: Schedule, out: FloatArray | None = None
+    ) -> FloatArray:
         """State after a schedule of the flows: the bands' own between couplings, each band by itself."""
-        out = w
+        if out is None:
+            out = np.empty(w.shape, w.dtype)
+        source = w
         n_band_flows = len(self.flows) - len(self.couplings)
         run: list[tuple[int | None, float]] = []
         for which, fraction in schedule:
             if which is None or which < n_band_flows:
                 run.append((which, fraction))
                 continue
-            out, t = self._compose_bands(out, t, dt, run)
-            run = []
-            out = self.couplings[which - n_band_flows].flow(out, t, fraction * dt)
-        return self._compose_bands(out, t, dt, run)[0]
+            t = self._compose_bands(source, out, t, dt, run)
+            out[...] = self.couplings[which - n_band_flows].flow(out, t, fraction * dt)
+            source, run = out, []
+        self._compose_bands(source, out, t, dt, run)
+        return out
 
     def _compose_bands(
-        self, w: FloatArray, t: float, dt: float, schedule: Schedule
-    ) -> tuple[FloatArray, float]:
-        if not schedule:
-            return w, t
-        out = np.empty(w.shape, w.dtype)
+        self, w: FloatArray, out: FloatArray, t: float, dt: float, schedule: Schedule
+    ) -> float:
+        """Each band's own flows, from ``w`` to ``out``; returns the time after them."""
         for band, before, after in zip(self.bands, w, out, strict=True):
             own = [
                 (which, fraction) for which, fraction in schedule if which is None or which < len(band.flows)
             ]
-            if band.in_blocks:
-                band.compose_into(np.ascontiguousarray(before), after, t, dt, own)
-            else:
-                after[...] = band.compose(before, t, dt, own)
-        return out, t + dt * sum(fraction for which, fraction in schedule if which is None)
+            band.compose(before, t, dt, own, out=after)
+        return t + dt * sum(fraction for which, fraction in schedule if which is None)
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,10 @@ Schedule = Sequence[tuple[int | None, float]]
 class ComposedEquation(SplitEquation, Protocol):
     """A split equation that applies a whole schedule of its flows itself, and may join neighbours."""
 
-    def compose(self, u: NDArray, t: float, dt: float, schedule: Schedule) -> NDArray:
-        """State after the schedule (the input is left untouched)."""
+    def compose(
+        self, u: NDArray, t: float, dt: float, schedule: Schedule, out: NDArray | None = None
+    ) -> NDArray:
+        """State after the schedule, in ``out`` if given, which may be ``u``; else ``u`` is left untouched."""
         ...
 
 

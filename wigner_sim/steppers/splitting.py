@@ -71,6 +71,10 @@ class Composition:
             return equation.compose(u, t, dt, schedule)
         return compose(flows, u, t, dt, schedule)
 
+    def step_in_place(self, equation: ComposedEquation, u: NDArray, t: float, dt: float) -> None:
+        """Turn ``u`` into the state at ``t + dt``."""
+        equation.compose(u, t, dt, self._sequence(len(equation.flows)), out=u)
+
     @cached_property
     def _sequences(self) -> dict[int, tuple[tuple[int | None, float], ...]]:
         return {}
