@@ -190,17 +190,18 @@ def run_blocks(
     scratch = 6 * size if drift.n_terms.max() else 2 * size
     scale, tau = work.dtype.type(1.0 / layout.lanes[1]), work.dtype.type(times[1])
     for block in range(blocks[0], blocks[1]):
-        for half in range(2):
-            _copy(source, layout, work, half * size, (2 * block + half) * width, False)
-        for stage in range(4):
-            if stage == 1 or stage == 2:
-                re, im = (0, size) if stage == 1 else (size, 0)
-                _transform(work, re, im, layout, scratch)
-                if stage == 1:
-                    _turn(work, size, layout, turns, block, tau, scale)
+        for stage in range(6):  # in, kick, transform and turn, transform back, kick, out
+            if stage == 0 or stage == 5:
+                array = source if stage == 0 else target
+                for half in range(2):
+                    _copy(array, layout, work, half * size, (2 * block + half) * width, stage == 5)
+            elif stage == 2 or stage == 3:
+                if tau != 0.0:
+                    re, im = (0, size) if stage == 2 else (size, 0)
+                    _transform(work, re, im, layout, scratch)
+                    if stage == 2:
+                        _turn(work, size, layout, turns, block, tau, scale)
             else:
-                which = stage // 3
+                which = stage // 4
                 if orders[which]:
                     _kick(work, size, scratch, layout, drift, block, times[2 * which], orders[which])
-        for half in range(2):
-            _copy(target, layout, work, half * size, (2 * block + half) * width, True)

@@ -32,8 +32,8 @@ FLOWS = ("A", "X", "K", "B", "R")
 _PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "R": "R"}
 
 #: Order of a kick's Taylor series by ``z = time * largest rate``: stability for the worst mode asks for order
-#: 3 or 4 above 0.1 (at order 2 it grows by 1 + z^4/8), and above 2.4 the kick is done in several.
-_KICK_ORDERS = ((0.1, 2), (1.2, 3), (2.4, 4))
+#: 3 or 4 above 0.15 (at order 2 it grows by z^4/8), and above 2.4 the kick is done in several.
+_KICK_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
 
 
 def fits_engine(grid: PhaseSpaceGrid) -> bool:
