@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +25,9 @@ import pyfftw
 from wigner_sim import parallel
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_evolution import BandEvolution
-from wigner_sim.kinetics.options import EquationOptions
+from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models.build import build_hamiltonian
+from wigner_sim.propagator import Propagator
 from wigner_sim.steppers import STEPPERS
 
 #: What the project set out to reach, in the words of the tables in docs/performance.md.
@@ -68,15 +70,20 @@ def packet(grid):
     return np.ascontiguousarray(w / w.max())
 
 
+#: Wall time, or (on a busy machine, with one thread) processor time.
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+clock = time.perf_counter
+
+
 def in_turn(candidates, repeats):
-    """Median wall time of each candidate, all of them run in turn after a first round."""
+    """Median time of each candidate, all of them run in turn after a first round."""
     times = {name: [] for name in candidates}
     for number in range(repeats + 1):
         for name, call in candidates.items():
-            started = time.perf_counter()
+            started = clock()
             call()
             if number:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(clock() - started)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -101,17 +108,21 @@ class FloorOfTrailingTransforms:
             self._workers.append((real, hat, *plans))
 
     def __call__(self):
-        def work(number):
-            real, hat, forward, backward = self._workers[number]
-            for block in self._f[number :: self._threads]:
-                np.copyto(real, block)
-                forward.execute()
-                np.multiply(hat, self._phase, out=hat)
-                backward.execute()
-                np.copyto(block, real)
-
+        if self._threads == 1:  # no pool: its overhead is not the machine's
+            self._work(0)
+            self._work(0)
+            return
         for _ in range(2):
-            list(self._pool.map(work, range(self._threads)))
+            list(self._pool.map(self._work, range(self._threads)))
+
+    def _work(self, number):
+        real, hat, forward, backward = self._workers[number]
+        for block in self._f[number :: self._threads]:
+            np.copyto(real, block)
+            forward.execute()
+            np.multiply(hat, self._phase, out=hat)
+            backward.execute()
+            np.copyto(block, real)
 
 
 class WholeArrays:
@@ -157,7 +168,7 @@ def stage(equation, w, flows=(("A", 0.1), ("B", 0.1))):
 def measure_pass(n, repeats, threads):
     """Order-0 stage against the floor and whole arrays; kicks; threads; float32."""
     parallel.set_thread_count(threads)
-    zero, two = evolution(n, 0), evolution(n, 2)
+    zero, two = without_remainder(n), evolution(n, 2)
     stencil = evolution(n, 2, remainder="stencil")
     w = packet(zero.grid)
     w32 = w.astype(np.float32)
@@ -196,7 +207,7 @@ def measure_pass(n, repeats, threads):
 
 def measure_threads(n, repeats, threads):
     """One thread against several, run in turn."""
-    zero, two = evolution(n, 0), evolution(n, 2)
+    zero, two = without_remainder(n), evolution(n, 2)
     w = packet(zero.grid)
     tau = 1e-4
     fused = ((("X", tau), ("A", 0.1), ("X", tau)), (("K", tau), ("B", 0.1), ("K", tau)))
@@ -228,9 +239,15 @@ def measure_threads(n, repeats, threads):
 
 def advance(equation, w, duration, n_steps, stepper="blanes_moan4"):
     """State after n_steps."""
-    for number in range(n_steps):
-        w = STEPPERS[stepper].step(equation, w, number * duration / n_steps, duration / n_steps)
-    return w
+    return Propagator(equation, STEPPERS[stepper], w, duration / n_steps).advance_to(duration)
+
+
+def without_remainder(n):
+    """The exact flows alone, Moyal terms included: what "order 0" means in the goals."""
+    switched_off = GeometricTerms(
+        berry=False, orbital_moment=False, metric=False, band_normalized_metric=False
+    )
+    return evolution(n, 2, terms=switched_off)
 
 
 def steps_needed(equation, w, duration, tolerance, finest):
@@ -252,7 +269,7 @@ def measure_time(n, repeats, threads, tolerance=1e-6):
     parallel.set_thread_count(threads)
     duration = n / 2
     equations = {
-        "order 0": evolution(n, 0),
+        "order 0": without_remainder(n),
         "order 2, stencil": evolution(n, 2, remainder="stencil"),
         "order 2, spectral": evolution(n, 2),
     }
@@ -260,13 +277,12 @@ def measure_time(n, repeats, threads, tolerance=1e-6):
     needed, seen = {}, {}
     for name, equation in equations.items():
         needed[name], seen[name] = steps_needed(equation, w, duration, tolerance, 32)
-    step = in_turn(
-        {
-            name: (lambda equation=equation, name=name: advance(equation, w, duration / needed[name], 1))
-            for name, equation in equations.items()
-        },
-        repeats,
-    )
+
+    def stepping(name):
+        u, dt = w.copy(), duration / needed[name]
+        return lambda: STEPPERS["blanes_moan4"].step_in_place(equations[name], u, 0.0, dt)
+
+    step = in_turn({name: stepping(name) for name in equations}, repeats)
     times = {f"{name}, one step": value for name, value in step.items()}
     times |= {f"{name}, to {tolerance:g}": step[name] * needed[name] for name in equations}
     ratios = {
@@ -338,17 +354,18 @@ def measure_rk4(n, repeats, threads, tolerance=1e-6):
 
 
 def measure_memory(n, repeats, threads):
-    """Peak memory of stepping in place, from the resident size of a process of its own."""
-    script = (
-        "import resource, sys; sys.path.insert(0, 'benchmarks'); import bench_engine as b\n"
-        f"b.parallel.set_thread_count({threads}); e = b.evolution(8, 2); w = b.packet(e.grid)\n"
-        "f = e.equation().fused; flows = [('X', .1), ('A', .1), ('X', .1), ('K', .1), ('B', .1), ('K', .1)]\n"
-        "f.advance(w, w, flows); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"e = b.evolution({n}, 2); w = b.packet(e.grid); f = e.equation().fused; f.advance(w, w, flows)\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / w.nbytes)"
-    )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    return {}, {"peak memory / size of w": float(out)}
+    """Peak of all arrays alive from the setting up of the flows to the end of a step, w among them."""
+    parallel.set_thread_count(threads)
+    warm_up = evolution(8, 2)
+    advance(warm_up, packet(warm_up.grid), 0.1, 1)
+    equation = evolution(n, 2)
+    tracemalloc.start()
+    w = packet(equation.grid)
+    tracemalloc.reset_peak()
+    STEPPERS["blanes_moan4"].step_in_place(equation, w, 0.0, 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return {}, {"peak memory / size of w": peak / w.nbytes}
 
 
 def measure_first_step(n, repeats, threads):
@@ -388,8 +405,16 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     arguments = parser.parse_args()
-    report = {"points": arguments.points, "threads": arguments.threads, "load_average": os.getloadavg()}
+    global clock
+    clock = CLOCKS[arguments.clock]
+    report = {
+        "points": arguments.points,
+        "threads": arguments.threads,
+        "clock": arguments.clock,
+        "load_average": os.getloadavg(),
+    }
     for name in arguments.only.split(","):
         times, ratios = PARTS[name](arguments.points, arguments.repeats, arguments.threads)
         report[name] = {"seconds": times, "ratios": ratios}

@@ -141,6 +141,9 @@ class _Along:
     def component(self, axis):
         return self._velocity.component(axis) if axis in self._axes else None
 
+    def largest_speed(self, axis):
+        return self._velocity.largest_speed(axis) if axis in self._axes else 0.0
+
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 @pytest.mark.parametrize("kick", ["X", "K"])

@@ -26,6 +26,8 @@ Array = NDArray[Any]
 
 #: Weights of the antisymmetric central difference of order 8 (Fornberg, Math. Comp. 51, 699 (1988)).
 CENTRAL_DIFFERENCE = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
+#: Largest eigenvalue of it, times the spacing (spectral: pi).
+LARGEST_DIFFERENCE = 1.7306
 #: Elements below which threads cost more than they bring.
 _WORTH_SHARING = 1 << 15
 _local = threading.local()

@@ -106,6 +106,11 @@ class BandCoefficients(Protocol):
     @property
     def force(self) -> FloatArray | None: ...  # noqa: D102
 
+    @property
+    def parts(self) -> tuple[FloatArray, FloatArray] | None:
+        """E(k) (1.., *k) and U(x) (*x, 1..) where the leading energy is their sum."""
+        ...
+
 
 def unsplit_equation(
     effective: BandCoefficients, options: EquationOptions, velocity: Velocity | None = None
@@ -145,10 +150,9 @@ def split_equation(
     space = effective.space
     grid = space.grid
     s = grid.n_position_axes
-    h = np.broadcast_to(effective.energy[0], grid.shape)
     band_energy, potential = mean_energies(effective)
     remainder = remainder or exact_flow_remainder(effective, _own_velocity(effective).values)
-    third = _third_derivative_of_rest(space, h, band_energy, potential) if options.third_derivative else {}
+    third = _third_derivative_of_rest(effective, band_energy, potential) if options.third_derivative else {}
     fused = None
     n_orders: int | None = 2 if options.third_derivative else 1
     if options.moyal_series == "all_orders" and options.third_derivative:
@@ -224,6 +228,9 @@ def _own_velocity(effective: BandCoefficients) -> DenseVelocity:
 def mean_energies(effective: BandCoefficients) -> tuple[FloatArray, FloatArray]:
     """``<h>_x`` (1.., *k) and ``<h>_k`` (*x, 1..) less its mean: what is flowed exactly."""
     grid = effective.space.grid
+    if effective.parts is not None:
+        band_energy, potential = effective.parts
+        return band_energy + potential.mean(), potential - potential.mean()
     h = np.broadcast_to(effective.energy[0], grid.shape)
     band_energy = h.mean(axis=grid.position_axes, keepdims=True) if grid.n_x else h
     return band_energy, h.mean(axis=grid.momentum_axes, keepdims=True) - h.mean()
@@ -245,11 +252,16 @@ def exact_flow_remainder(effective: BandCoefficients, velocity: FloatArray) -> V
 
 
 def _third_derivative_of_rest(
-    space: SymbolSpace, h: FloatArray, band_energy: FloatArray, potential: FloatArray
+    effective: BandCoefficients, band_energy: FloatArray, potential: FloatArray
 ) -> dict[tuple[int, MultiIndex], FloatArray]:
     """Moyal coefficients that neither exact streaming nor exact acceleration holds."""
-    rest = h - band_energy - potential
-    third = moyal_coefficients(space, rest) if np.abs(rest).max() > 1e-13 * np.abs(h).max() else {}
+    space = effective.space
+    third: dict[tuple[int, MultiIndex], FloatArray] = {}
+    if effective.parts is None:
+        h = np.broadcast_to(effective.energy[0], space.grid.shape)
+        rest = h - band_energy - potential
+        if np.abs(rest).max() > 1e-13 * np.abs(h).max():
+            third = moyal_coefficients(space, rest)
     for (b, pair), coefficient in moyal_coefficients(space, band_energy).items():
         if max(b, *pair) >= space.grid.n_position_axes:  # a magnetic field turns d_x into d_k
             third[b, pair] = third.get((b, pair), 0.0) + coefficient

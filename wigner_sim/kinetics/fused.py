@@ -21,7 +21,7 @@ import numpy as np
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kernels import numba_is_usable
 from wigner_sim.kernels.layout import MovedAxes, mode_pairs
-from wigner_sim.kernels.passes import BlockPass, SumOfFactors, can_transform
+from wigner_sim.kernels.passes import LARGEST_DIFFERENCE, BlockPass, SumOfFactors, can_transform
 from wigner_sim.kinetics.terms import Acceleration, MixedPhase, Streaming
 from wigner_sim.kinetics.velocity import ProductVelocity
 from wigner_sim.steppers import Flow
@@ -152,17 +152,13 @@ class FusedFlows:
         if kick not in self._kick_rates:
             s = self.grid.n_position_axes
             axes = range(s) if kick == "X" else range(s, self.grid.n_axes)
+            speeds = [0.0 if self.remainder is None else self.remainder.largest_speed(axis) for axis in axes]
+            spacings = [self.grid.periods[axis] / self.grid.shape[axis] for axis in axes]
+            steepest = LARGEST_DIFFERENCE if self.stencil else np.pi
             self._kick_rates[kick] = sum(
-                self._largest_speed(axis) * np.pi * self.grid.shape[axis] / self.grid.periods[axis]
-                for axis in axes
+                steepest * speed / spacing for speed, spacing in zip(speeds, spacings, strict=True)
             )
         return self._kick_rates[kick]
-
-    def _largest_speed(self, axis: int) -> float:
-        if self.remainder is None or not self.remainder.n_terms[axis]:
-            return 0.0
-        x, k = self.remainder.factors(axis)
-        return max(float(np.abs(x[first : first + 64] @ k).max()) for first in range(0, len(x), 64))
 
     def _pass(self, which: str) -> BlockPass:
         return self._position_pass if which == "A" else self._momentum_pass

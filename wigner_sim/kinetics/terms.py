@@ -287,8 +287,7 @@ class PhaseSpaceFlow:
     @cached_property
     def _fastest(self) -> FloatArray:
         """Largest speed along each axis."""
-        components = [self.velocity.component(axis) for axis in range(self._grid.n_axes)]
-        return np.array([0.0 if v is None else float(np.abs(v).max()) for v in components])
+        return np.array([self.velocity.largest_speed(axis) for axis in range(self._grid.n_axes)])
 
     def _first_rate(self) -> FloatArray:
         """Largest rate of the first-derivative terms for each Fourier mode."""

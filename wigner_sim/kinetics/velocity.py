@@ -20,6 +20,10 @@ class Velocity(Protocol):
         """Values along one axis, shape (*x, *k) or broadcastable to it; None where it vanishes."""
         ...
 
+    def largest_speed(self, axis: int) -> float:
+        """Largest absolute value along one axis."""
+        ...
+
 
 @dataclass(frozen=True)
 class DenseVelocity:
@@ -31,6 +35,10 @@ class DenseVelocity:
         """One component."""
         return self.values[axis]
 
+    def largest_speed(self, axis: int) -> float:
+        """Largest absolute value of a component."""
+        return float(np.abs(self.values[axis]).max())
+
 
 class NoVelocity:
     """Nothing moves."""
@@ -38,6 +46,10 @@ class NoVelocity:
     def component(self, axis: int) -> FloatArray | None:
         """None along any axis."""
         return None
+
+    def largest_speed(self, axis: int) -> float:
+        """Zero."""
+        return 0.0
 
 
 class ProductVelocity:
@@ -70,6 +82,12 @@ class ProductVelocity:
         """One component, made by one matrix product."""
         x, k = self._factors[axis]
         return (x @ k).reshape(self._grid.shape) if len(k) else None
+
+    def largest_speed(self, axis: int) -> float:
+        """Largest absolute value of a component, found slab by slab."""
+        x, k = self._factors[axis]
+        slabs = (x[first : first + 64] @ k for first in range(0, len(x), 64))
+        return max(float(np.abs(slab).max()) for slab in slabs) if len(k) else 0.0
 
 
 def stacked(velocity: Velocity, grid: PhaseSpaceGrid) -> FloatArray:
