@@ -19,6 +19,9 @@ Array = NDArray[Any]
 
 PLANNER = "FFTW_ESTIMATE"
 
+#: Elements from which a transform is worth sharing among threads.
+WORTH_SHARING = 1 << 16
+
 _threads = 1
 
 
@@ -26,6 +29,10 @@ def set_threads(n_threads: int) -> None:
     """Use ``n_threads`` threads in transforms planned from now on."""
     global _threads
     _threads = n_threads
+
+
+def _threads_for(values: Array) -> int:
+    return _threads if np.size(values) >= WORTH_SHARING else 1
 
 
 def enable_plan_cache(keep_seconds: float = 60.0) -> None:
@@ -63,24 +70,24 @@ def fftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward complex transform over ``axes`` (unnormalised)."""
     if not axes:
         return np.asarray(values, dtype=complex)
-    return fftw.fftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
+    return fftw.fftn(values, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
 
 
 def ifftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Inverse complex transform over ``axes`` (normalised by 1/n)."""
     if not axes:
         return np.asarray(values, dtype=complex)
-    return fftw.ifftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
+    return fftw.ifftn(values, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
 
 
 def rfftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward real transform over ``axes``; the last of them is halved."""
-    return fftw.rfftn(values, axes=axes, planner_effort=PLANNER, threads=_threads)
+    return fftw.rfftn(values, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
 
 
 def irfftn(values: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """Inverse of :func:`rfftn`; ``shape`` are the real lengths along ``axes``."""
-    return fftw.irfftn(values, s=shape, axes=axes, planner_effort=PLANNER, threads=_threads)
+    return fftw.irfftn(values, s=shape, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
 
 
 def translate(values: Array, axis: int, shift: float, period: float = 2 * np.pi) -> Array:

@@ -19,6 +19,7 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, build_initial_state
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.equation import wants_engine
 from wigner_sim.kinetics.interacting_stack import InteractingStack
 from wigner_sim.kinetics.mean_field import Interaction
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
@@ -29,6 +30,7 @@ from wigner_sim.models.setting import Setting
 from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
+from wigner_sim.threads import set_threads
 
 #: Time differences of a driven Hamiltonian span this part of the run.
 DIFFERENCE_FRACTION = 2e-4
@@ -60,6 +62,8 @@ class Problem:
         The kinetic equation of each band, or the full matrix equation.
     interaction : Interaction, optional
         The electrons' mean field.
+    precision : {"float64", "float32"}
+        Of the state that is stepped.
     """
 
     grid: PhaseSpaceGrid
@@ -73,6 +77,7 @@ class Problem:
     baths: Baths = field(default_factory=Baths)
     method: Literal["kinetic", "matrix"] = "kinetic"
     interaction: Interaction | None = None
+    precision: str = "float64"
 
     def stack(self) -> PhaseSpaceSystem:
         """The kinetic equations of all bands, or the matrix equation."""
@@ -100,7 +105,7 @@ class Problem:
                     f"initial_state: the density of band {band.band} is not finite everywhere: "
                     "a width or temperature is too small, or a value too large"
                 )
-        return np.stack(densities)
+        return np.stack(densities).astype(self.precision, copy=False)
 
     def choose_step(self, stack: PhaseSpaceSystem, w: np.ndarray, tolerance: float) -> ChosenStep:
         """Largest step that is stable and accurate to ``tolerance`` by the end, see ``steppers.choose_step``.
@@ -112,7 +117,10 @@ class Problem:
         stiffest = max(radii, key=lambda time: radii[time])
         times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.driven else {0.0}
         try:
-            choices = [choose_step(self.stepper, stack, w, time, self.duration, tolerance) for time in times]
+            start = w.astype(float, copy=False)  # rounding of a short state would be taken for an error
+            choices = [
+                choose_step(self.stepper, stack, start, time, self.duration, tolerance) for time in times
+            ]
         except OverflowError:
             check_step_count(np.inf)
             raise
@@ -199,6 +207,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     CaseError
         If any part of it cannot be built as written.
     """
+    set_threads(case.time.threads)
     grid = _grid(case)
     section = case.hamiltonian
     parameters = dict(section.parameters)
@@ -220,7 +229,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     if section.force is not None:
         hamiltonian = _with_force(hamiltonian, section.force)
     bands = tuple(range(hamiltonian.n_orbitals)) if case.bands.select == "all" else tuple(case.bands.select)
-    stepper = STEPPERS[case.time.stepper]
+    stepper = _stepper(case.time.stepper, hamiltonian)
     equation = case.equation
     options = EquationOptions(
         order=equation.order,
@@ -229,6 +238,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         dealias=equation.dealias,
         moyal_filter=equation.moyal_filter,
         moyal_series=equation.moyal_series,
+        remainder=equation.remainder,
         minimum_gap=section.minimum_gap,
         difference_step=DIFFERENCE_FRACTION * case.time.end,
         refresh_interval=case.time.end / 8,
@@ -254,8 +264,10 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         baths,
         equation.method,
         _interaction(case, baths),
+        case.time.precision,
     )
     check_memory(problem.memory)
+    _check_precision(problem, case.time.adaptive)
     return problem
 
 
@@ -265,11 +277,29 @@ def _interaction(case: Case, baths: Baths) -> Interaction | None:
         return None
     if baths:
         raise CaseError(
-            "[mean_field] cannot be combined with [relaxation] or [[reservoirs]]: the equilibrium they relax to "
-            "would have to follow the mean field"
+            "[mean_field] cannot be combined with [relaxation] or [[reservoirs]]: the equilibrium they relax "
+            "to would have to follow the mean field"
         )
     background = None if section.background == "mean" else section.background
     return Interaction(section.kind, section.strength, section.screening, background)
+
+
+def _check_precision(problem: Problem, adaptive: bool) -> None:
+    """A state in float32 is for fixed steps of the compiled engine."""
+    plain = problem.method == "kinetic" and not problem.baths and problem.interaction is None
+    engine = plain and wants_engine(problem.grid, problem.options)
+    if problem.precision == "float32" and (adaptive or not engine):
+        raise CaseError(
+            'time.precision = "float32" needs a splitting stepper in compiled blocks (numba, a position axis)'
+            " and time.adaptive = false, without collisions, reservoirs or mean field"
+        )
+
+
+def _stepper(name: str, hamiltonian: Hamiltonian) -> Stepper:
+    """The stepper a case names; "auto" by the kind of Hamiltonian."""
+    if name == "auto":
+        name = "blanes_moan4" if hamiltonian.separable else "rk4"
+    return STEPPERS[name]
 
 
 def _grid(case: Case) -> PhaseSpaceGrid:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wigner_sim.schedules import fitted_step
-from wigner_sim.steppers import SplitEquation, StepDoubling, Stepper
+from wigner_sim.steppers import ComposedEquation, Composition, SplitEquation, StepDoubling, Stepper
 
 
 class Propagator:
@@ -41,6 +41,7 @@ class Propagator:
         self.time = 0.0
         self.n_steps = 0
         self.last_step = 0.0
+        self._own: NDArray[Any] | None = None
 
     def advance(self, limit: float) -> None:
         """Take one step that ends at ``limit`` at the latest (exactly there, if it reaches it)."""
@@ -48,14 +49,23 @@ class Propagator:
             self.w, taken = self.adaptive.step(self.equation, self.w, self.time, limit - self.time)
         else:
             taken = fitted_step(self.time, limit, self.dt)
-            self.w = self.stepper.step(self.equation, self.w, self.time, taken)
+            self._step(taken)
         after = self.time + taken
         self.time = limit if after >= limit * (1 - 1e-14) else after
         self.last_step = taken
         self.n_steps += 1
 
+    def _step(self, dt: float) -> None:
+        """One step; in place, on an array of its own, where stepper and equation know how."""
+        if not (isinstance(self.stepper, Composition) and isinstance(self.equation, ComposedEquation)):
+            self.w = self.stepper.step(self.equation, self.w, self.time, dt)
+            return
+        if self.w is not self._own:
+            self.w = self._own = np.array(self.w, order="C")
+        self.stepper.step_in_place(self.equation, self.w, self.time, dt)
+
     def advance_to(self, time: float) -> NDArray[Any]:
-        """Step until ``time`` and return the state there."""
+        """Step until ``time`` and return the state there (later steps may be done in the same array)."""
         while self.time < time:
             self.advance(time)
         return self.w

@@ -14,10 +14,12 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_sources import BandSource, ClosedFormBand, GeneralBand, ProductBandSource
 from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.equation import KineticEquation, split_equation, unsplit_equation
+from wigner_sim.kinetics.fused import FusedFlows
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.kinetics.velocity import stacked
 from wigner_sim.models.hamiltonian import Hamiltonian
+from wigner_sim.steppers import Schedule, compose
 from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
 #: Effective bands kept at once: the stage times of one step of any scheme in the table.
@@ -119,11 +121,51 @@ class BandEvolution:
         return self.equation(t).spectral_radius(t)
 
     @cached_property
-    def flows(self) -> Sequence[Term | DrivenFlow]:
+    def flows(self) -> Sequence[Term | DrivenFlow | FusedFlow]:
         """The terms; for a driven Hamiltonian each looks up its coefficients at the time it acts."""
+        equation = self.equation()
+        if equation.fused is not None:
+            return [FusedFlow(self, index) for index in range(len(equation.fused.names))]
         if not self.driven:
-            return self.equation().flows
-        return [DrivenFlow(self, index) for index in range(len(self.equation().flows))]
+            return equation.flows
+        return [DrivenFlow(self, index) for index in range(len(equation.flows))]
+
+    @cached_property
+    def in_blocks(self) -> bool:
+        """Whether the equation is stepped in compiled blocks."""
+        return self.equation().fused is not None
+
+    def compose(
+        self, w: FloatArray, t: float, dt: float, schedule: Schedule, out: FloatArray | None = None
+    ) -> FloatArray:
+        """State after a schedule of the flows, in ``out`` if given (it may be ``w``)."""
+        if out is None:
+            out = np.empty(w.shape, w.dtype)
+        if self.in_blocks:
+            self._compose_in_blocks(np.ascontiguousarray(w), out, t, dt, schedule)
+        else:
+            out[...] = compose(self.flows, w, t, dt, schedule)
+        return out
+
+    def _compose_in_blocks(
+        self, w: FloatArray, out: FloatArray, t: float, dt: float, schedule: Schedule
+    ) -> None:
+        """Flows between two moves of the time go to the blocks together."""
+        source, waiting = w, []
+        for which, fraction in schedule:
+            if which is not None:
+                waiting.append((self._fused(t).names[which], fraction * dt))
+            elif self.driven:
+                if waiting:
+                    self._fused(t).advance(source, out, waiting, t)
+                    source, waiting = out, []
+                t += fraction * dt
+        self._fused(t).advance(source, out, waiting, t)
+
+    def _fused(self, t: float) -> FusedFlows:
+        fused = self.equation(t).fused
+        assert fused is not None
+        return fused
 
     def _choose_source(self) -> BandSource:
         s = self.grid.n_position_axes
@@ -155,3 +197,15 @@ class DrivenFlow:
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """State after ``dt`` under this term."""
         return self.evolution.equation(t).flows[self.index].flow(w, t, dt)
+
+
+@dataclass(frozen=True)
+class FusedFlow:
+    """One flow of an equation in compiled blocks, by itself."""
+
+    evolution: BandEvolution
+    index: int
+
+    def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
+        """State after ``dt`` under this flow."""
+        return self.evolution.compose(w, t, dt, [(self.index, 1.0)])

@@ -38,12 +38,16 @@ _N_PROBES = 12
 
 @dataclass(frozen=True)
 class Coefficients:
-    """A band as the equation sees it: bare energy, force and velocity (or its remainder)."""
+    """A band as the equation sees it: bare energy, force and velocity (or its remainder).
+
+    ``parts`` are E(k) and U(x) where they are all of the energy, which is then left out with a remainder.
+    """
 
     space: SymbolSpace
     energy: list[FloatArray]
     force: FloatArray | None
     velocity: Velocity
+    parts: tuple[FloatArray, FloatArray] | None = None
 
 
 class BandSource(Protocol):
@@ -190,6 +194,9 @@ class ProductBandSource(_Source):
         """Short sums of products."""
         field = self._field(t)
         velocity = self._products.velocity_on(self.space, field, remainder)
+        if remainder:
+            parts = self._products.bare_parts(self.space, field)
+            return Coefficients(self.space, [], field.force, velocity, parts)
         return Coefficients(
             self.space, [self._products.bare_energy(self.space, field)], field.force, velocity
         )

@@ -12,6 +12,7 @@ from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.collisions import LOCAL_FIELDS, ConservingRelaxation
 from wigner_sim.kinetics.phase_space_system import OwnScalar
 from wigner_sim.kinetics.terms import Term
+from wigner_sim.steppers import Schedule
 from wigner_sim.symbols import FloatArray
 
 
@@ -83,6 +84,36 @@ class BandStack:
             if isinstance(coupling, ConservingRelaxation):
                 fields |= coupling.local_fields(w, t)
         return fields
+
+    def compose(
+        self, w: FloatArray, t: float, dt: float, schedule: Schedule, out: FloatArray | None = None
+    ) -> FloatArray:
+        """State after a schedule of the flows: the bands' own between couplings, each band by itself."""
+        if out is None:
+            out = np.empty(w.shape, w.dtype)
+        source = w
+        n_band_flows = len(self.flows) - len(self.couplings)
+        run: list[tuple[int | None, float]] = []
+        for which, fraction in schedule:
+            if which is None or which < n_band_flows:
+                run.append((which, fraction))
+                continue
+            t = self._compose_bands(source, out, t, dt, run)
+            out[...] = self.couplings[which - n_band_flows].flow(out, t, fraction * dt)
+            source, run = out, []
+        self._compose_bands(source, out, t, dt, run)
+        return out
+
+    def _compose_bands(
+        self, w: FloatArray, out: FloatArray, t: float, dt: float, schedule: Schedule
+    ) -> float:
+        """Each band's own flows, from ``w`` to ``out``; returns the time after them."""
+        for band, before, after in zip(self.bands, w, out, strict=True):
+            own = [
+                (which, fraction) for which, fraction in schedule if which is None or which < len(band.flows)
+            ]
+            band.compose(before, t, dt, own, out=after)
+        return t + dt * sum(fraction for which, fraction in schedule if which is None)
 
 
 @dataclass(frozen=True)

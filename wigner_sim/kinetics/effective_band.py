@@ -53,6 +53,11 @@ class EffectiveBand:
     rate_curvature: FloatArray | None = None
     force: FloatArray | None = None
 
+    @property
+    def parts(self) -> None:
+        """Not known: the energy is taken for a function of all of phase space."""
+        return None
+
     @cached_property
     def smearing(self) -> MetricSmearing:
         """The operators S, S^T of this band."""

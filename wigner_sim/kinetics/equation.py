@@ -12,10 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from wigner_sim import fourier
+from wigner_sim.errors import CaseError
+from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
+from wigner_sim.kinetics.fused import FusedFlows, fits_engine
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming, Term
-from wigner_sim.kinetics.velocity import DenseVelocity, Velocity
+from wigner_sim.kinetics.velocity import DenseVelocity, NoVelocity, ProductVelocity, Velocity
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace, poisson_contractions
 
 #: Filters of the Fourier modes of d_t w that a case can name.
@@ -74,9 +77,12 @@ class KineticEquation:
     Attributes
     ----------
     flows : sequence of Term
+    fused : FusedFlows, optional
+        The same equation in parts that are stepped in compiled blocks.
     """
 
     flows: Sequence[Term]
+    fused: FusedFlows | None = None
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Time derivative of w, shape (*x, *k)."""
@@ -99,6 +105,11 @@ class BandCoefficients(Protocol):
 
     @property
     def force(self) -> FloatArray | None: ...  # noqa: D102
+
+    @property
+    def parts(self) -> tuple[FloatArray, FloatArray] | None:
+        """E(k) (1.., *k) and U(x) (*x, 1..) where the leading energy is their sum."""
+        ...
 
 
 def unsplit_equation(
@@ -139,25 +150,73 @@ def split_equation(
     space = effective.space
     grid = space.grid
     s = grid.n_position_axes
-    h = np.broadcast_to(effective.energy[0], grid.shape)
     band_energy, potential = mean_energies(effective)
     remainder = remainder or exact_flow_remainder(effective, _own_velocity(effective).values)
-    third = _third_derivative_of_rest(space, h, band_energy, potential) if options.third_derivative else {}
+    third = _third_derivative_of_rest(effective, band_energy, potential) if options.third_derivative else {}
+    fused = None
     n_orders: int | None = 2 if options.third_derivative else 1
     if options.moyal_series == "all_orders" and options.third_derivative:
         n_orders = None
     terms: list[Term] = []
+    rest = _phase_space_flow(space, remainder, third, options)
     if s:
-        terms = [
-            Streaming(space, band_energy, n_orders),
-            Acceleration(space, potential, n_orders, effective.force),
-        ]
+        streaming = Streaming(space, band_energy, n_orders)
+        acceleration = Acceleration(space, potential, n_orders, effective.force)
+        terms = [streaming, acceleration]
+        if wants_engine(grid, options):
+            fused = _fused_flows(streaming, acceleration, rest, options, always_rest)
     elif effective.force is not None and (always_rest or effective.force.any()):
         terms = [Acceleration(space, potential, 1, effective.force)]
-    rest = _phase_space_flow(space, remainder, third, options)
     if always_rest or not terms or not rest.vanishes:
         terms.append(rest)
-    return KineticEquation(terms)
+    return KineticEquation(terms, fused)
+
+
+def wants_engine(grid: PhaseSpaceGrid, options: EquationOptions) -> bool:
+    """Whether a split equation is stepped in compiled blocks.
+
+    Raises
+    ------
+    CaseError
+        If what was asked for needs the compiled engine, and it cannot serve.
+    """
+    usable = options.split and options.engine != "numpy" and fits_engine(grid)
+    if not usable and options.engine == "compiled":
+        raise CaseError(
+            "the compiled engine needs a splitting stepper, numba, a position axis, and numbers of points "
+            "without prime factors above 7"
+        )
+    if not usable and options.remainder == "stencil":
+        raise CaseError(
+            'equation.remainder = "stencil" needs a splitting stepper and the compiled engine (numba)'
+        )
+    return usable
+
+
+def _fused_flows(
+    streaming: Streaming,
+    acceleration: Acceleration,
+    rest: PhaseSpaceFlow,
+    options: EquationOptions,
+    always_rest: bool,
+) -> FusedFlows:
+    """Kicks in the blocks for velocities that are short sums; what else there is acts on whole arrays."""
+    kept = dealiasing_factor(streaming.space, options.dealias)
+    bounded = bool(rest.third_derivative) and options.moyal_filter == "bounded"
+    stencil = options.remainder == "stencil"
+    if isinstance(rest.velocity, ProductVelocity) and kept is None and not bounded:
+        beside = (
+            PhaseSpaceFlow(streaming.space, NoVelocity(), rest.third_derivative)
+            if rest.third_derivative
+            else None
+        )
+        return FusedFlows(streaming, acceleration, rest.velocity, beside, stencil)
+    if stencil:
+        raise CaseError(
+            'equation.remainder = "stencil" needs H0(k) + U(x, t) with all its terms, dealias = "none" and '
+            'moyal_filter = "none"'
+        )
+    return FusedFlows(streaming, acceleration, None, rest if always_rest or not rest.vanishes else None)
 
 
 def _own_velocity(effective: BandCoefficients) -> DenseVelocity:
@@ -169,6 +228,9 @@ def _own_velocity(effective: BandCoefficients) -> DenseVelocity:
 def mean_energies(effective: BandCoefficients) -> tuple[FloatArray, FloatArray]:
     """``<h>_x`` (1.., *k) and ``<h>_k`` (*x, 1..) less its mean: what is flowed exactly."""
     grid = effective.space.grid
+    if effective.parts is not None:
+        band_energy, potential = effective.parts
+        return band_energy + potential.mean(), potential - potential.mean()
     h = np.broadcast_to(effective.energy[0], grid.shape)
     band_energy = h.mean(axis=grid.position_axes, keepdims=True) if grid.n_x else h
     return band_energy, h.mean(axis=grid.momentum_axes, keepdims=True) - h.mean()
@@ -190,11 +252,16 @@ def exact_flow_remainder(effective: BandCoefficients, velocity: FloatArray) -> V
 
 
 def _third_derivative_of_rest(
-    space: SymbolSpace, h: FloatArray, band_energy: FloatArray, potential: FloatArray
+    effective: BandCoefficients, band_energy: FloatArray, potential: FloatArray
 ) -> dict[tuple[int, MultiIndex], FloatArray]:
     """Moyal coefficients that neither exact streaming nor exact acceleration holds."""
-    rest = h - band_energy - potential
-    third = moyal_coefficients(space, rest) if np.abs(rest).max() > 1e-13 * np.abs(h).max() else {}
+    space = effective.space
+    third: dict[tuple[int, MultiIndex], FloatArray] = {}
+    if effective.parts is None:
+        h = np.broadcast_to(effective.energy[0], space.grid.shape)
+        rest = h - band_energy - potential
+        if np.abs(rest).max() > 1e-13 * np.abs(h).max():
+            third = moyal_coefficients(space, rest)
     for (b, pair), coefficient in moyal_coefficients(space, band_energy).items():
         if max(b, *pair) >= space.grid.n_position_axes:  # a magnetic field turns d_x into d_k
             third[b, pair] = third.get((b, pair), 0.0) + coefficient

@@ -21,6 +21,7 @@ from wigner_sim.kinetics.mean_field import (
 from wigner_sim.kinetics.phase_space_system import OwnScalar
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.models.hamiltonian import with_potential
+from wigner_sim.steppers import Schedule, compose
 from wigner_sim.symbols import FloatArray
 
 
@@ -78,15 +79,14 @@ class InteractingStack(BandStack):
         return flows
 
     def compose(
-        self, w: FloatArray, t: float, dt: float, schedule: Sequence[tuple[int | None, float]]
+        self, w: FloatArray, t: float, dt: float, schedule: Schedule, out: FloatArray | None = None
     ) -> FloatArray:
-        """State after a schedule of the flows; time is one of them."""
-        for which, fraction in schedule:
-            if which is None:
-                t += fraction * dt
-            else:
-                w = self.flows[which].flow(w, t, fraction * dt)
-        return w
+        """State after a schedule of the flows."""
+        after = compose(self.flows, w, t, dt, schedule)
+        if out is None:
+            return after
+        out[...] = after
+        return out
 
     def evolutions(self, w: FloatArray, t: float) -> Sequence[BandEvolution]:
         """The bands in the mean field of a state, which changes at the rate it has there."""
@@ -112,7 +112,7 @@ class InteractingStack(BandStack):
         return {"interaction_energy": OwnScalar(False, "interaction energy", "(1/2) int (n - n_0) U_mf")}
 
     def measure(self, w: FloatArray, t: float) -> dict[str, FloatArray]:
-        """Interaction energy; ``sum_b energy_b - interaction_energy`` is conserved, as energy_b has all of U."""
+        """Interaction energy; ``sum_b energy_b`` less it is conserved, as energy_b has all of U."""
         return {"interaction_energy": np.asarray(self.mean_field.energy(w))}
 
     @cached_property

@@ -3,8 +3,8 @@ r"""The electrons' own potential: H0(k) + U(x, t) + K * (n - n_0), with the dens
 .. math:: U_{mf}(x) = \int dx'\, K(x - x')\,\big(n(x') - n_0(x')\big),\qquad n = \int_k f = \int_k (w + S w)
 
 The equation of every band is that of docs/theory.md section 5 with the total potential, its rate of change
-from the continuity equation, :math:`\partial_t U_{mf} = -K * \partial_i\int_k w\,\partial_{k_i}E`, which enters
-at second order only.  What is conserved is
+from the continuity equation, :math:`\partial_t U_{mf} = -K * \partial_i\int_k w\,\partial_{k_i}E`, which
+enters at second order only.  What is conserved is
 :math:`\sum_b \int w h_w - \int n_0 U_{mf} - \frac12\int (n - n_0)\,U_{mf}`.
 
 Source: docs/theory.md sections 5, 6 and 8; docs/mean_field.md.
@@ -247,6 +247,11 @@ class PushedVelocity:
         if not 0 <= i < len(self.force):
             return base
         return np.broadcast_to(self.force[i], self.grid.shape) if base is None else base + self.force[i]
+
+    def largest_speed(self, axis: int) -> float:
+        """Largest absolute value along one axis."""
+        component = self.component(axis)
+        return 0.0 if component is None else float(np.abs(component).max())
 
 
 class InteractingFlow:

@@ -43,6 +43,11 @@ class EquationOptions:
     moyal_series : {"third_derivative", "all_orders"}
         "all_orders" keeps the whole Moyal product in the exact flows of a split equation; the change is of
         fourth order in gradients, and nothing is left out for a single band H0(k) + U(x).
+    remainder : {"spectral", "stencil"}
+        Derivatives of what the exact flows of a split equation leave over: spectral, or central differences
+        of order 8 (compiled engine only).
+    engine : {"auto", "compiled", "numpy"}
+        "auto" steps a split equation in compiled blocks where it can, "numpy" never does.
     minimum_gap : float, energy
     difference_step : float, time
         For time derivatives of a driven Hamiltonian; short against the drive.
@@ -59,6 +64,8 @@ class EquationOptions:
     dealias: Literal["none", "two_thirds", "smooth"] = "none"
     moyal_filter: Literal["none", "bounded"] = "none"
     moyal_series: Literal["third_derivative", "all_orders"] = "third_derivative"
+    remainder: Literal["spectral", "stencil"] = "spectral"
+    engine: Literal["auto", "compiled", "numpy"] = "auto"
     minimum_gap: float = 1e-6
     difference_step: float = 1e-3
     refresh_interval: float = 1.0

@@ -138,6 +138,11 @@ class ProductBand:
         """``E(k) + U(x)`` on the grid."""
         return np.broadcast_to(self._evaluate(self.energy[0], space, field), space.grid.shape)
 
+    def bare_parts(self, space: SymbolSpace, field: ExternalField) -> tuple[FloatArray, FloatArray]:
+        """E(k), shape (1.., *k), and U(x), shape (*x, 1..)."""
+        band_energy = self._coefficients(self.energy[0].terms[()].real, space.grid)
+        return band_energy, field.monomial(space, ((),))
+
     def velocity_on(self, space: SymbolSpace, field: ExternalField, remainder: bool) -> ProductVelocity:
         """The velocity (or what is left of it beside the exact flows) at one time, as products."""
         grid = space.grid

@@ -10,14 +10,16 @@ Source: docs/theory.md section 5.
 
 from __future__ import annotations
 
-from functools import cached_property
-from math import factorial
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property, reduce
+from itertools import combinations_with_replacement
+from math import factorial, prod
 from typing import Protocol
 
 import numpy as np
 
 from wigner_sim import fourier
-from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.velocity import Velocity
 from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
@@ -39,52 +41,124 @@ class Term(Protocol):
         ...
 
 
-class _MixedPhase:
-    """A part that is diagonal after a Fourier transform over some axes: ``d_t w = -i S w``."""
+#: A product of wavenumbers (by partner axes, sorted) and the function of the own axes that it multiplies.
+SymbolTerm = tuple[MultiIndex, FloatArray]
 
-    def __init__(self, grid: PhaseSpaceGrid, axes: tuple[int, ...], symbol: FloatArray):
-        self._axes = axes
-        self._shape = tuple(grid.shape[axis] for axis in axes)
-        self._symbol = symbol
+
+class MixedPhase:
+    """A part that is diagonal after a Fourier transform over some axes: ``d_t w = -i S w``.
+
+    Parameters
+    ----------
+    space : SymbolSpace
+    axes : tuple of int
+        Axes that are transformed, leading or trailing ones of a block of neighbours.
+    terms : sequence of SymbolTerm, optional
+        S as a short sum of (product of wavenumbers) x (function of the other axes).
+    symbol : callable () -> array, optional
+        S on the grid of a real transform over ``axes``, where it is no short sum.
+
+    Notes
+    -----
+    An array of S is made only if it is asked for: the compiled engine reads the short sum.
+    """
+
+    def __init__(
+        self,
+        space: SymbolSpace,
+        axes: tuple[int, ...],
+        terms: Sequence[SymbolTerm] | None,
+        symbol: Callable[[], FloatArray] | None = None,
+    ):
+        self.space = space
+        self.axes = axes
+        self.terms = terms
+        self._make_symbol = symbol or self._sum_of_terms
+        self._shape = tuple(space.grid.shape[axis] for axis in axes)
         self._phases: dict[float, Array] = {}
+
+    @cached_property
+    def symbol(self) -> FloatArray:
+        """S, its last transformed axis halved."""
+        return self._make_symbol()
+
+    def _sum_of_terms(self) -> FloatArray:
+        total = np.zeros((1,) * self.space.grid.n_axes)
+        for index, coefficient in self.terms or ():
+            product = coefficient
+            for axis in index:
+                product = product * _halved(self.space, axis, self.axes[-1])
+            total = total + product
+        return total
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """``-i S w`` by a transform over the axes and back."""
-        return self._multiply(w, -1j * self._symbol)
+        return self._multiply(w, -1j * self.symbol)
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """``exp(-i S dt) w``, exact for any dt."""
         if dt not in self._phases:
             if len(self._phases) > 16:
                 self._phases.clear()
-            self._phases[dt] = np.exp(-1j * dt * self._symbol)
+            self._phases[dt] = np.exp(-1j * dt * self.symbol)
         return self._multiply(w, self._phases[dt])
 
     def spectral_radius(self, t: float) -> float:
         """Largest frequency."""
-        return float(np.abs(self._symbol).max())
+        return self._largest_frequency
+
+    @cached_property
+    def _largest_frequency(self) -> float:
+        """Computed slab by slab along the first axis, so that no array of S is left behind."""
+        if self.terms is None or "symbol" in self.__dict__:
+            return float(np.abs(self.symbol).max())
+        largest = 0.0
+        factors = [
+            [coefficient, *(_halved(self.space, axis, self.axes[-1]) for axis in index)]
+            for index, coefficient in self.terms
+        ]
+        for first in range(max((factor.shape[0] for product in factors for factor in product), default=0)):
+            slabs = ((f[first : first + 1] if len(f) > 1 else f for f in product) for product in factors)
+            total = sum((reduce(np.multiply, slab) for slab in slabs), start=np.zeros(()))
+            largest = max(largest, float(np.abs(total).max()))
+        return largest
 
     def _multiply(self, w: FloatArray, factor: Array) -> FloatArray:
-        return fourier.irfftn(factor * fourier.rfftn(w, self._axes), self._shape, self._axes)
+        return fourier.irfftn(factor * fourier.rfftn(w, self.axes), self._shape, self.axes)
+
+
+def _gradient_terms(
+    space: SymbolSpace, values: FloatArray, own: range, partner: range, n_orders: int
+) -> list[SymbolTerm]:
+    """Gradient series of ``F(z + p/2) - F(z - p/2)``: products of p with derivatives of F.
+
+    ``n_orders`` 1 keeps the first derivatives, 2 the third too.
+    """
+    symbol = space.symbol(values)
+    partners = dict(zip(own, partner, strict=False))
+    terms: list[SymbolTerm] = []
+    for degree in (1, 3)[:n_orders]:
+        for index in combinations_with_replacement(sorted(partners), degree):
+            arrangements = factorial(degree) / prod(factorial(count) for count in Counter(index).values())
+            weight = arrangements * 0.5 ** (degree - 1) / factorial(degree)
+            derivative = symbol.derivative(*index)
+            if derivative.any():
+                terms.append((tuple(partners[axis] for axis in index), weight * derivative))
+    return terms
 
 
 def _shifted_difference(
-    space: SymbolSpace, values: FloatArray, own: range, partner: range, n_orders: int | None
+    space: SymbolSpace, values: FloatArray, own: range, partner: range, last: int
 ) -> FloatArray:
-    """``F(z + p/2) - F(z - p/2)``, F a function of the ``own`` axes, p the partner axes' wavenumbers.
+    """``F(z + p/2) - F(z - p/2)`` to all orders, mode by mode ``2 i sin(m . p / 2)``.
 
-    Mode by mode it is ``2 i sin(m . p / 2)``; ``n_orders`` keeps that many odd powers (1: first derivative,
-    2: third too), ``None`` all of them.  The last partner axis is halved, as a real transform wants it.
+    F is a function of the ``own`` axes, p the partner axes' wavenumbers; axis ``last`` is halved.
     """
     theta: FloatArray = np.zeros(())
     for a, b in zip(own, partner, strict=False):
-        theta = theta + 0.5 * space.axis_wavenumbers[a] * _halved(space, b, partner[-1])
-    if n_orders is None:
-        odd = np.sin(theta)
-    else:
-        odd = sum((-1) ** j * theta ** (2 * j + 1) / factorial(2 * j + 1) for j in range(n_orders))
+        theta = theta + 0.5 * space.axis_wavenumbers[a] * _halved(space, b, last)
     axes = tuple(own)
-    return fourier.ifftn(2j * odd * fourier.fftn(values, axes), axes).real
+    return fourier.ifftn(2j * np.sin(theta) * fourier.fftn(values, axes), axes).real
 
 
 def _halved(space: SymbolSpace, axis: int, last: int) -> FloatArray:
@@ -95,7 +169,7 @@ def _halved(space: SymbolSpace, axis: int, last: int) -> FloatArray:
     return np.moveaxis(np.moveaxis(q, axis, -1)[..., : space.grid.shape[axis] // 2 + 1], -1, axis)
 
 
-class Streaming(_MixedPhase):
+class Streaming(MixedPhase):
     r"""Motion in x under E(k): :math:`\partial_t w = -i[E(k+q/2)-E(k-q/2)]\,w` in (q, k).
 
     Parameters
@@ -112,11 +186,16 @@ class Streaming(_MixedPhase):
 
     def __init__(self, space: SymbolSpace, energy: FloatArray, n_orders: int | None):
         s, d = space.grid.n_position_axes, space.grid.n_momentum_axes
-        symbol = _shifted_difference(space, energy, range(s, s + d), range(s), n_orders)
-        super().__init__(space.grid, tuple(range(s)), symbol)
+        own, moved = range(s, s + d), range(s)
+        if n_orders is None:
+            super().__init__(
+                space, tuple(moved), None, lambda: _shifted_difference(space, energy, own, moved, s - 1)
+            )
+        else:
+            super().__init__(space, tuple(moved), _gradient_terms(space, energy, own, moved, n_orders))
 
 
-class Acceleration(_MixedPhase):
+class Acceleration(MixedPhase):
     r"""Motion in k under U(x) and a uniform force.
 
     With s dual to k,
@@ -138,14 +217,23 @@ class Acceleration(_MixedPhase):
         grid = space.grid
         s = grid.n_position_axes
         n_moved = grid.n_momentum_axes if not s or (force is not None and np.any(force[s:])) else s
-        axes = range(s, s + n_moved)
-        symbol = np.zeros((1,) * grid.n_axes)
-        if s:
-            symbol = symbol - _shifted_difference(space, potential, range(s), axes, n_orders)
-        for axis in axes:
-            if force is not None:
-                symbol = symbol + force[axis - s] * _halved(space, axis, axes[-1])
-        super().__init__(grid, tuple(axes), symbol)
+        own, moved = range(s), range(s, s + n_moved)
+        ones = np.ones((1,) * grid.n_axes)
+        pull: list[SymbolTerm] = (
+            [] if force is None else [((axis,), force[axis - s] * ones) for axis in moved]
+        )
+        if n_orders is None and s:
+
+            def symbol() -> FloatArray:
+                total = -_shifted_difference(space, potential, own, moved, moved[-1])
+                for (axis,), value in pull:
+                    total = total + value * _halved(space, axis, moved[-1])
+                return total
+
+            super().__init__(space, tuple(moved), None, symbol)
+            return
+        gradients = _gradient_terms(space, potential, own, moved, n_orders or 1) if s else []
+        super().__init__(space, tuple(moved), [*((index, -value) for index, value in gradients), *pull])
 
 
 class PhaseSpaceFlow:
@@ -199,8 +287,7 @@ class PhaseSpaceFlow:
     @cached_property
     def _fastest(self) -> FloatArray:
         """Largest speed along each axis."""
-        components = [self.velocity.component(axis) for axis in range(self._grid.n_axes)]
-        return np.array([0.0 if v is None else float(np.abs(v).max()) for v in components])
+        return np.array([self.velocity.largest_speed(axis) for axis in range(self._grid.n_axes)])
 
     def _first_rate(self) -> FloatArray:
         """Largest rate of the first-derivative terms for each Fourier mode."""

@@ -20,6 +20,10 @@ class Velocity(Protocol):
         """Values along one axis, shape (*x, *k) or broadcastable to it; None where it vanishes."""
         ...
 
+    def largest_speed(self, axis: int) -> float:
+        """Largest absolute value along one axis."""
+        ...
+
 
 @dataclass(frozen=True)
 class DenseVelocity:
@@ -30,6 +34,22 @@ class DenseVelocity:
     def component(self, axis: int) -> FloatArray | None:
         """One component."""
         return self.values[axis]
+
+    def largest_speed(self, axis: int) -> float:
+        """Largest absolute value of a component."""
+        return float(np.abs(self.values[axis]).max())
+
+
+class NoVelocity:
+    """Nothing moves."""
+
+    def component(self, axis: int) -> FloatArray | None:
+        """None along any axis."""
+        return None
+
+    def largest_speed(self, axis: int) -> float:
+        """Zero."""
+        return 0.0
 
 
 class ProductVelocity:
@@ -54,10 +74,20 @@ class ProductVelocity:
         """Number of products in each component."""
         return [len(k) for _, k in self._factors]
 
+    def factors(self, axis: int) -> tuple[FloatArray, FloatArray]:
+        """Functions of x (points, terms) and of k (terms, points) of one component."""
+        return self._factors[axis]
+
     def component(self, axis: int) -> FloatArray | None:
         """One component, made by one matrix product."""
         x, k = self._factors[axis]
         return (x @ k).reshape(self._grid.shape) if len(k) else None
+
+    def largest_speed(self, axis: int) -> float:
+        """Largest absolute value of a component, found slab by slab."""
+        x, k = self._factors[axis]
+        slabs = (x[first : first + 64] @ k for first in range(0, len(x), 64))
+        return max(float(np.abs(slab).max()) for slab in slabs) if len(k) else 0.0
 
 
 def stacked(velocity: Velocity, grid: PhaseSpaceGrid) -> FloatArray:

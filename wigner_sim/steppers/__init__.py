@@ -1,9 +1,9 @@
 """Time steppers: what they ask of an equation, and every scheme with its declared order."""
 
 from wigner_sim.steppers.adaptive import StepDoubling, choose_step, estimate_error
-from wigner_sim.steppers.protocol import Equation, Flow, SplitEquation, Stepper
+from wigner_sim.steppers.protocol import ComposedEquation, Equation, Flow, Schedule, SplitEquation, Stepper
 from wigner_sim.steppers.runge_kutta import RK4, ButcherTableau, ExplicitRungeKutta
-from wigner_sim.steppers.splitting import BLANES_MOAN4, STRANG, Composition
+from wigner_sim.steppers.splitting import BLANES_MOAN4, STRANG, Composition, compose
 
 #: Every scheme a case can name.
 STEPPERS: dict[str, Stepper] = {
@@ -15,13 +15,16 @@ STEPPERS: dict[str, Stepper] = {
 __all__ = [
     "STEPPERS",
     "ButcherTableau",
+    "ComposedEquation",
     "Composition",
     "Equation",
     "ExplicitRungeKutta",
     "Flow",
+    "Schedule",
     "SplitEquation",
     "StepDoubling",
     "Stepper",
     "choose_step",
+    "compose",
     "estimate_error",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -34,6 +34,21 @@ class SplitEquation(Equation, Protocol):
     @property
     def flows(self) -> Sequence[Flow]:
         """The parts; their right-hand sides add up to ``rhs``."""
+        ...
+
+
+#: Parts by number and the fraction of a step they act for, in their order; None moves the time.
+Schedule = Sequence[tuple[int | None, float]]
+
+
+@runtime_checkable
+class ComposedEquation(SplitEquation, Protocol):
+    """A split equation that applies a whole schedule of its flows itself, and may join neighbours."""
+
+    def compose(
+        self, u: NDArray, t: float, dt: float, schedule: Schedule, out: NDArray | None = None
+    ) -> NDArray:
+        """State after the schedule, in ``out`` if given, which may be ``u``; else ``u`` is left untouched."""
         ...
 
 

@@ -8,12 +8,13 @@ time-dependent equations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from numpy.typing import NDArray
 
-from wigner_sim.steppers.protocol import SplitEquation
+from wigner_sim.steppers.protocol import ComposedEquation, Flow, Schedule, SplitEquation
 
 #: Strang 1968 (Marchuk 1968): chi then its adjoint with half steps.
 STRANG = (0.5, 0.5)
@@ -43,6 +44,16 @@ def _blanes_moan() -> tuple[float, ...]:
 BLANES_MOAN4 = _blanes_moan()
 
 
+def compose(flows: Sequence[Flow], u: NDArray, t: float, dt: float, schedule: Schedule) -> NDArray:
+    """Apply flows one after the other."""
+    for which, fraction in schedule:
+        if which is None:
+            t += fraction * dt
+        else:
+            u = flows[which].flow(u, t, fraction * dt)
+    return u
+
+
 @dataclass(frozen=True)
 class Composition:
     """A scheme given by its fractions gamma: chi, adjoint, chi, adjoint, ..."""
@@ -55,12 +66,14 @@ class Composition:
     def step(self, equation: SplitEquation, u: NDArray, t: float, dt: float) -> NDArray:
         """State at ``t + dt``."""
         flows = equation.flows
-        for which, fraction in self._sequence(len(flows)):
-            if which is None:
-                t += fraction * dt
-            else:
-                u = flows[which].flow(u, t, fraction * dt)
-        return u
+        schedule = self._sequence(len(flows))
+        if isinstance(equation, ComposedEquation):
+            return equation.compose(u, t, dt, schedule)
+        return compose(flows, u, t, dt, schedule)
+
+    def step_in_place(self, equation: ComposedEquation, u: NDArray, t: float, dt: float) -> None:
+        """Turn ``u`` into the state at ``t + dt``."""
+        equation.compose(u, t, dt, self._sequence(len(equation.flows)), out=u)
 
     @cached_property
     def _sequences(self) -> dict[int, tuple[tuple[int | None, float], ...]]:

@@ -47,3 +47,9 @@ class EquationSection(Section):
         "Orders of the Moyal product kept in the exact flows of a splitting stepper, for H0(k) + U(x, t).",
         '"third_derivative" or "all_orders"',
     )
+    remainder: Literal["spectral", "stencil"] = key(
+        "spectral",
+        "Derivatives of what a splitting stepper's exact flows leave over of H0(k) + U(x, t): spectral, or "
+        "central differences of order 8, which are faster and need a well resolved band geometry.",
+        '"spectral" or "stencil"',
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from wigner_sim.case.fields import CheckpointCadence, Names, Positive, StreamCadence, key
+from wigner_sim.case.fields import CheckpointCadence, Count, Names, Positive, StreamCadence, key
 from wigner_sim.case.sections.base import ON_OFF, Section
 
 
@@ -12,8 +12,11 @@ class TimeSection(Section):
     """How long, and how the equation is stepped.  Time is in units of hbar / energy."""
 
     end: Positive = key(..., "Time at which the run ends.", "a number > 0", unit="time")
-    stepper: Literal["rk4", "strang", "blanes_moan4"] = key(
-        "rk4", "Time stepper.", '"rk4", "strang" or "blanes_moan4"'
+    stepper: Literal["rk4", "strang", "blanes_moan4", "auto"] = key(
+        "rk4",
+        'Time stepper; "auto" takes blanes_moan4 for H0(k) + U(x, t), which it steps in compiled blocks, and '
+        "rk4 for other Hamiltonians.",
+        '"rk4", "strang", "blanes_moan4" or "auto"',
     )
     step: Literal["auto"] | Positive = key(
         "auto",
@@ -26,6 +29,18 @@ class TimeSection(Section):
         1e-6,
         "Error allowed by the end of the run, relative to max|w|, for the automatic and the adaptive step.",
         "a number > 0",
+    )
+    precision: Literal["float64", "float32"] = key(
+        "float64",
+        "Precision the state is stepped in; float32 takes half the memory and about half the time, and its "
+        "rounding (1e-7 of max|w| per step) bounds what tolerance and monitors.particle_drift can ask for.",
+        '"float64" or "float32"',
+    )
+    threads: Literal["auto"] | Count = key(
+        "auto",
+        "Threads for all parts of the program; automatic: the environment variable WIGNER_SIM_THREADS, then "
+        "OMP_NUM_THREADS, then the cores there are (at most 8). No result depends on it beyond rounding.",
+        '"auto" or a whole number > 0',
     )
 
 

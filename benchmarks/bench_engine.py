@@ -1,0 +1,433 @@
+"""The stepping engine against the machine and against other ways to step the same equation, side by side.
+
+    python benchmarks/bench_engine.py [--points 48] [--repeats 7] [--threads 2] [--only pass,time] [--json F]
+
+A 2D crystal, phase space points^4, one band.  Candidates run in turn in one process; medians are given,
+and the ratios are what counts (on a busy machine the same kernel differs by a factor between two blocks).
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyfftw
+
+from wigner_sim import parallel
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.band_evolution import BandEvolution
+from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
+from wigner_sim.models.build import build_hamiltonian
+from wigner_sim.propagator import Propagator
+from wigner_sim.steppers import STEPPERS
+
+#: What the project set out to reach, in the words of the tables in docs/performance.md.
+GOALS = {
+    "order-0 stage / FFT floor": 1.35,
+    "order-0 stage / whole-array pyfftw": 0.45,
+    "order 2, stencil / order 0, time to 1e-6": 2.2,
+    "order 2, spectral / order 0, time to 1e-6": 4.0,
+    "order 2 with B / order 0, time to 1e-6": 3.5,
+    "order 2, spectral / pyfftw RK4, time to 1e-6": 0.125,
+    "two threads, speed-up": 1.7,
+    "float32 / float64": 0.65,
+    "peak memory / size of w": 1.5,
+}
+
+
+def crystal(n, flux=0.0):
+    """Massive Dirac electrons in a potential with both position axes, n points per axis, n sites."""
+    length = float(n)
+    grid = PhaseSpaceGrid(
+        (n, n), (n, n), (length, length), None if not flux else flux * np.array([[0.0, 1.0], [-1.0, 0.0]])
+    )
+    potential = "0.3*cos(2*pi*x/Lx) + 0.2*cos(2*pi*y/Ly - 0.4) + 0.1*sin(2*pi*(x/Lx + y/Ly))"
+    parameters = {"mass": 0.6, "velocity": 0.8, "wilson": 0.5}
+    return build_hamiltonian("massive_dirac", parameters, potential, 2, 2, grid.lengths, Path()), grid
+
+
+def evolution(n, order, flux=0.0, **options):
+    """The equation of the lower band."""
+    hamiltonian, grid = crystal(n, flux)
+    return BandEvolution(hamiltonian, grid, 0, EquationOptions(order, split=True, **options))
+
+
+def packet(grid):
+    """A smooth positive state."""
+    x, y, kx, ky = np.ix_(*grid.axis_points)
+    a, b = 2 * np.pi * x / grid.lengths[0], 2 * np.pi * y / grid.lengths[1]
+    exponent = 0.8 * np.cos(a - 0.5) + 0.5 * np.cos(b + 0.3) + 0.8 * np.cos(kx - 1) + 0.6 * np.cos(ky + 0.4)
+    w = np.exp(exponent + 0.3 * np.sin(a + kx))
+    return np.ascontiguousarray(w / w.max())
+
+
+#: Wall time, or (on a busy machine, with one thread) processor time.
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+clock = time.perf_counter
+
+
+def in_turn(candidates, repeats):
+    """Median time of each candidate, all of them run in turn after a first round."""
+    times = {name: [] for name in candidates}
+    for number in range(repeats + 1):
+        for name, call in candidates.items():
+            started = clock()
+            call()
+            if number:
+                times[name].append(clock() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+class FloorOfTrailingTransforms:
+    """FFT floor: twice (real transform, phase, back) over the trailing axes, in cache-sized blocks."""
+
+    def __init__(self, n, threads, rows=8):
+        self._f = pyfftw.zeros_aligned((n * n // rows, rows, n, n))
+        self._threads, self._pool, self._workers = threads, ThreadPoolExecutor(threads), []
+        self._phase = np.exp(1j * np.random.default_rng(0).normal(size=(rows, n, n // 2 + 1))) / n**2
+        for _ in range(threads):
+            real, hat = (
+                pyfftw.empty_aligned((rows, n, n)),
+                pyfftw.empty_aligned((rows, n, n // 2 + 1), complex),
+            )
+            plans = [
+                pyfftw.FFTW(
+                    *arrays, axes=(1, 2), direction=direction, flags=("FFTW_MEASURE", "FFTW_DESTROY_INPUT")
+                )
+                for arrays, direction in (((real, hat), "FFTW_FORWARD"), ((hat, real), "FFTW_BACKWARD"))
+            ]
+            self._workers.append((real, hat, *plans))
+
+    def __call__(self):
+        if self._threads == 1:  # no pool: its overhead is not the machine's
+            self._work(0)
+            self._work(0)
+            return
+        for _ in range(2):
+            list(self._pool.map(self._work, range(self._threads)))
+
+    def _work(self, number):
+        real, hat, forward, backward = self._workers[number]
+        for block in self._f[number :: self._threads]:
+            np.copyto(real, block)
+            forward.execute()
+            np.multiply(hat, self._phase, out=hat)
+            backward.execute()
+            np.copyto(block, real)
+
+
+class WholeArrays:
+    """Real transforms of whole arrays by pyfftw, stored phases, numpy multiplication."""
+
+    def __init__(self, n, threads):
+        self.f = pyfftw.zeros_aligned((n,) * 4)
+        self.parts = []
+        for axes in ((0, 1), (2, 3)):
+            shape = [n] * 4
+            shape[axes[1]] = n // 2 + 1
+            hat = pyfftw.empty_aligned(shape, complex)
+            options = {"axes": axes, "threads": threads, "planning_timelimit": 5.0}
+            forward = pyfftw.FFTW(self.f, hat, flags=("FFTW_MEASURE", "FFTW_DESTROY_INPUT"), **options)
+            backward = pyfftw.FFTW(
+                hat,
+                self.f,
+                direction="FFTW_BACKWARD",
+                flags=("FFTW_MEASURE", "FFTW_DESTROY_INPUT"),
+                **options,
+            )
+            phase = np.exp(1j * np.random.default_rng(0).normal(size=shape)) / n**2
+            self.parts.append((hat, forward, backward, phase))
+
+    def __call__(self):
+        for hat, forward, backward, phase in self.parts:
+            forward.execute()
+            np.multiply(hat, phase, out=hat)
+            backward.execute()
+
+
+def stage(equation, w, flows=(("A", 0.1), ("B", 0.1))):
+    """One stage of the engine in place."""
+    fused = equation.equation().fused
+
+    def call():
+        for flow in flows:
+            fused.advance(w, w, [flow] if isinstance(flow[0], str) else list(flow))
+
+    return call
+
+
+def measure_pass(n, repeats, threads):
+    """Order-0 stage against the floor and whole arrays; kicks; threads; float32."""
+    parallel.set_thread_count(threads)
+    zero, two = without_remainder(n), evolution(n, 2)
+    stencil = evolution(n, 2, remainder="stencil")
+    w = packet(zero.grid)
+    w32 = w.astype(np.float32)
+    tau = 1e-4
+    fused = ((("X", tau), ("A", 0.1), ("X", tau)), (("K", tau), ("B", 0.1), ("K", tau)))
+    whole, floor = WholeArrays(n, threads), FloorOfTrailingTransforms(n, threads)
+    whole.f[...] = w
+    times = in_turn(
+        {
+            "FFT floor": floor,
+            "whole-array pyfftw": whole,
+            "A": stage(zero, w, (("A", 0.1),)),
+            "B": stage(zero, w, (("B", 0.1),)),
+            "order-0 stage": stage(zero, w),
+            "order-0 stage float32": stage(zero, w32),
+            "stage with spectral kicks": stage(two, w, fused),
+            "stage with spectral kicks float32": stage(two, w32, fused),
+            "stage with stencil kicks": stage(stencil, w, fused),
+            "copy of w": lambda: np.copyto(whole.f, w),
+        },
+        repeats,
+    )
+    ratios = {
+        "order-0 stage / FFT floor": times["order-0 stage"] / times["FFT floor"],
+        "order-0 stage / whole-array pyfftw": times["order-0 stage"] / times["whole-array pyfftw"],
+        "float32 / float64": times["order-0 stage float32"] / times["order-0 stage"],
+        "float32 / float64 with kicks": times["stage with spectral kicks float32"]
+        / times["stage with spectral kicks"],
+        "stage with spectral kicks / order-0 stage": times["stage with spectral kicks"]
+        / times["order-0 stage"],
+        "stage with stencil kicks / order-0 stage": times["stage with stencil kicks"]
+        / times["order-0 stage"],
+    }
+    return times, ratios
+
+
+def measure_threads(n, repeats, threads):
+    """One thread against several, run in turn."""
+    zero, two = without_remainder(n), evolution(n, 2)
+    w = packet(zero.grid)
+    tau = 1e-4
+    fused = ((("X", tau), ("A", 0.1), ("X", tau)), (("K", tau), ("B", 0.1), ("K", tau)))
+
+    def with_threads(count, call):
+        def run():
+            parallel.set_thread_count(count)
+            call()
+
+        return run
+
+    calls = {"order-0 stage": stage(zero, w), "stage with spectral kicks": stage(two, w, fused)}
+    times = in_turn(
+        {
+            f"{name}, {count} threads": with_threads(count, call)
+            for name, call in calls.items()
+            for count in (1, threads)
+        },
+        repeats,
+    )
+    ratios = {
+        "two threads, speed-up": times["order-0 stage, 1 threads"]
+        / times[f"order-0 stage, {threads} threads"],
+        "two threads, speed-up with kicks": times["stage with spectral kicks, 1 threads"]
+        / times[f"stage with spectral kicks, {threads} threads"],
+    }
+    return times, ratios
+
+
+def advance(equation, w, duration, n_steps, stepper="blanes_moan4"):
+    """State after n_steps."""
+    return Propagator(equation, STEPPERS[stepper], w, duration / n_steps).advance_to(duration)
+
+
+def without_remainder(n):
+    """The exact flows alone, Moyal terms included: what "order 0" means in the goals."""
+    switched_off = GeometricTerms(
+        berry=False, orbital_moment=False, metric=False, band_normalized_metric=False
+    )
+    return evolution(n, 2, terms=switched_off)
+
+
+def steps_needed(equation, w, duration, tolerance, finest):
+    """Steps (interpolated between whole numbers) to an error of ``tolerance`` of max|w|, and errors seen."""
+    reference = advance(equation, w, duration, finest)
+    errors = {}
+    for n_steps in (4, 6, 8, 10, 12, 16, 20, 24):
+        errors[n_steps] = float(
+            np.abs(advance(equation, w, duration, n_steps) - reference).max() / np.abs(w).max()
+        )
+        if errors[n_steps] < tolerance:
+            break
+    counts, values = np.log(list(errors)), np.log(list(errors.values()))
+    return float(np.exp(np.interp(np.log(tolerance), values[::-1], counts[::-1]))), errors
+
+
+def measure_time(n, repeats, threads, tolerance=1e-6):
+    """Time to a temporal error of 1e-6 over half a period, with the remainder and without."""
+    parallel.set_thread_count(threads)
+    duration = n / 2
+    equations = {
+        "order 0": without_remainder(n),
+        "order 2, stencil": evolution(n, 2, remainder="stencil"),
+        "order 2, spectral": evolution(n, 2),
+    }
+    w = packet(equations["order 0"].grid)
+    needed, seen = {}, {}
+    for name, equation in equations.items():
+        needed[name], seen[name] = steps_needed(equation, w, duration, tolerance, 32)
+
+    def stepping(name):
+        u, dt = w.copy(), duration / needed[name]
+        return lambda: STEPPERS["blanes_moan4"].step_in_place(equations[name], u, 0.0, dt)
+
+    step = in_turn({name: stepping(name) for name in equations}, repeats)
+    times = {f"{name}, one step": value for name, value in step.items()}
+    times |= {f"{name}, to {tolerance:g}": step[name] * needed[name] for name in equations}
+    ratios = {
+        f"{name} / order 0, time to 1e-6": times[f"{name}, to {tolerance:g}"]
+        / times[f"order 0, to {tolerance:g}"]
+        for name in ("order 2, stencil", "order 2, spectral")
+    }
+    ratios |= {f"steps to 1e-6, {name}": value for name, value in needed.items()}
+    ratios |= {f"error, {name}, {count} steps": error for name in seen for count, error in seen[name].items()}
+    return times, ratios
+
+
+class WellMadeRungeKutta:
+    """RK4 of the order-2 equation: exact parts in mixed representations, the rest by whole transforms."""
+
+    def __init__(self, n):
+        self.equation = replace_engine(evolution(n, 2), "numpy")
+
+    def __call__(self, w, dt):
+        return STEPPERS["rk4"].step(self.equation, w, 0.0, dt)
+
+
+def replace_engine(equation, engine):
+    """The same equation on another engine."""
+    return BandEvolution(equation.hamiltonian, equation.grid, 0, replace(equation.options, engine=engine))
+
+
+def measure_rk4(n, repeats, threads, tolerance=1e-6):
+    """The order-2 equation by RK4 on whole arrays (pyfftw) against the engine; needs a smaller grid."""
+    from wigner_sim import fourier
+
+    parallel.set_thread_count(threads)
+    fourier.set_threads(threads)
+    duration = n / 2
+    engine, rk4 = evolution(n, 2), WellMadeRungeKutta(n)
+    w = packet(engine.grid)
+    reference = advance(engine, w, duration, 32)
+    radius = rk4.equation.spectral_radius(0.0)
+    stable = int(np.ceil(duration * radius / 2.8))
+    n_rk4 = stable
+    error = 1.0
+    state = w
+    for _ in range(min(8, n_rk4)):
+        state = rk4(state, duration / n_rk4)
+    local = advance(engine, w, 8 * duration / n_rk4, 1)
+    error = float(np.abs(state - local).max() / np.abs(w).max()) * n_rk4 / 8
+    n_rk4 = int(np.ceil(n_rk4 * max(1.0, (error / tolerance) ** 0.25)))
+    needed, _ = steps_needed(engine, w, duration, tolerance, 32)
+    del reference
+    step = in_turn(
+        {
+            "engine, one step": lambda: advance(engine, w, duration / needed, 1),
+            "RK4, one step": lambda: rk4(w, duration / n_rk4),
+        },
+        max(2, repeats // 3),
+    )
+    times = {
+        **step,
+        "engine, to 1e-6": step["engine, one step"] * needed,
+        "RK4, to 1e-6": step["RK4, one step"] * n_rk4,
+    }
+    ratios = {
+        "order 2, spectral / pyfftw RK4, time to 1e-6": times["engine, to 1e-6"] / times["RK4, to 1e-6"],
+        "RK4 steps (stability or accuracy)": n_rk4,
+        "RK4 steps at the stability limit": stable,
+        "engine steps": needed,
+    }
+    return times, ratios
+
+
+def measure_memory(n, repeats, threads):
+    """Peak of all arrays alive from the setting up of the flows to the end of a step, w among them."""
+    parallel.set_thread_count(threads)
+    warm_up = evolution(8, 2)
+    advance(warm_up, packet(warm_up.grid), 0.1, 1)
+    equation = evolution(n, 2)
+    tracemalloc.start()
+    w = packet(equation.grid)
+    tracemalloc.reset_peak()
+    STEPPERS["blanes_moan4"].step_in_place(equation, w, 0.0, 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return {}, {"peak memory / size of w": peak / w.nbytes}
+
+
+def measure_first_step(n, repeats, threads):
+    """Import, set-up and first step in a new process: warm, and cold with an empty cache of kernels."""
+    script = (
+        "import sys, time; sys.path.insert(0, 'benchmarks'); import bench_engine as b\n"
+        "e = b.evolution(16, 2); w = b.packet(e.grid); i = time.perf_counter(); b.advance(e, w, 0.1, 1)\n"
+        "print(time.perf_counter() - i)"
+    )
+    times = {}
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("first step, cold", "first step, warm"):
+            environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+            result = subprocess.run(
+                [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+            )
+            times[name] = float(result.stdout)
+    return times, {}
+
+
+PARTS = {
+    "pass": measure_pass,
+    "threads": measure_threads,
+    "time": measure_time,
+    "rk4": measure_rk4,
+    "memory": measure_memory,
+    "first_step": measure_first_step,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--points", type=int, default=48)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    arguments = parser.parse_args()
+    global clock
+    clock = CLOCKS[arguments.clock]
+    report = {
+        "points": arguments.points,
+        "threads": arguments.threads,
+        "clock": arguments.clock,
+        "load_average": os.getloadavg(),
+    }
+    for name in arguments.only.split(","):
+        times, ratios = PARTS[name](arguments.points, arguments.repeats, arguments.threads)
+        report[name] = {"seconds": times, "ratios": ratios}
+        print(f"\n{name}: {arguments.points}^4, {arguments.threads} threads, load {os.getloadavg()[0]:.1f}")
+        for label, value in times.items():
+            print(f"  {label:48s} {1e3 * value:10.2f} ms")
+        for label, value in ratios.items():
+            goal = f"   goal {GOALS[label]:g}" if label in GOALS else ""
+            print(f"  {label:48s} {value:10.3g}{goal}")
+    if arguments.json:
+        report["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        arguments.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,399 @@
+"""The compiled engine: passes against plain transforms, flows against the terms, orders, conservation."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from systems import System, gentle_texture, relative, separable_chain, separable_plane
+from tiny_cases import CHAIN, make_case
+
+from wigner_sim import parallel, threads
+from wigner_sim.errors import CaseError
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kernels.layout import MovedAxes, mode_pairs
+from wigner_sim.kernels.passes import BlockPass, SumOfFactors
+from wigner_sim.kernels.transforms import factorize
+from wigner_sim.kinetics import fused
+from wigner_sim.kinetics.band_stack import BandStack
+from wigner_sim.kinetics.fused import FusedFlows, Stage, group_stages
+from wigner_sim.kinetics.options import GeometricTerms
+from wigner_sim.kinetics.terms import PhaseSpaceFlow
+from wigner_sim.problem import build_problem
+from wigner_sim.propagator import Propagator
+from wigner_sim.steppers import STEPPERS
+from wigner_sim.steppers.splitting import BLANES_MOAN4
+
+pytest.importorskip("numba")
+
+SYSTEMS = {
+    "(x; kx)": separable_chain(n=24),
+    "(x; kx, ky)": separable_plane(1, n_x=12, n_k=14),
+    "(x, y; kx, ky)": separable_plane(2, n_x=10, n_k=12),
+    "(x, y; kx, ky) with B": separable_plane(2, n_x=10, n_k=14, flux=0.1),
+}
+
+
+def noise(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def advance(evolution, w, duration, n_steps, stepper="blanes_moan4"):
+    for n in range(n_steps):
+        w = STEPPERS[stepper].step(evolution, w, n * duration / n_steps, duration / n_steps)
+    return w
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    monkeypatch.setattr(parallel, "_threads", 2)
+
+
+# --- passes ---
+
+
+@pytest.mark.parametrize("n_points", [(6,), (9,), (7,), (64,), (5, 8), (12, 10), (4, 6, 5), (98, 4), (2, 96)])
+@pytest.mark.parametrize(("outer", "inner"), [(1, 40), (21, 1), (3, 7), (2, 16)])
+def test_a_pass_is_a_transform_a_phase_and_the_transform_back(n_points, outer, inner):
+    axes = MovedAxes(outer, n_points, (3.0,) * len(n_points), inner)
+    odd = np.zeros((axes.n_moved, 2))
+    own, other = mode_pairs(n_points).T
+    odd[own] = noise((len(own), 2), 1)
+    odd[other] = -odd[own]
+    odd[own[own == other]] = 0.0
+    lanes = noise((2, axes.n_lanes), 2)
+    w = noise((outer, *n_points, inner))
+    where = tuple(range(1, 1 + len(n_points)))
+    phase = np.exp(-0.7j * (odd @ lanes)).reshape(*n_points, outer, inner)
+    expected = np.fft.ifftn(np.moveaxis(phase, -2, 0) * np.fft.fftn(w, axes=where), axes=where)
+    assert np.abs(expected.imag).max() < 1e-13
+    for symbol in (SumOfFactors(odd, lanes), odd @ lanes):
+        out = np.empty(w.size)
+        BlockPass(axes, symbol).run(w.ravel(), out, (0.0, 0.7, 0.0), (0, 0))
+        np.testing.assert_allclose(out.reshape(w.shape), expected.real, atol=3e-14)
+
+
+def test_phases_are_accurate_for_large_angles():
+    axes = MovedAxes(1, (8,), (1.0,), 16)
+    odd = np.array([0.0, 1.0, 2.0, 3.0, 0.0, -3.0, -2.0, -1.0])[:, None]
+    lanes = noise((1, 16)) * 50
+    w = noise((8, 16))
+    expected = np.fft.ifft(np.exp(-1j * odd * lanes) * np.fft.fft(w, axis=0), axis=0).real
+    out = np.empty(w.size)
+    BlockPass(axes, SumOfFactors(odd, lanes)).run(w.ravel(), out, (0.0, 1.0, 0.0), (0, 0))
+    np.testing.assert_allclose(out.reshape(w.shape), expected, atol=1e-13)
+
+
+def test_lengths_with_large_prime_factors_are_left_to_numpy():
+    assert factorize(96) is not None
+    assert factorize(22) is None
+    system = separable_chain(n=24)
+    other = System(system.hamiltonian, PhaseSpaceGrid((22,), (24,), (24.0,)))
+    assert system.evolution(2, split=True).in_blocks
+    assert not other.evolution(2, split=True).in_blocks
+    with pytest.raises(CaseError, match="compiled engine needs"):
+        other.evolution(2, split=True, engine="compiled").equation()
+
+
+@pytest.mark.parametrize("threads_in_use", [1, 2, 3])
+def test_threads_change_no_bit(threads_in_use, monkeypatch):
+    system = separable_plane(2, n_x=16, n_k=16)
+    evolution, w = system.evolution(2, split=True), system.occupation()
+    one = advance(evolution, w, 1.0, 1)
+    monkeypatch.setattr(parallel, "_threads", threads_in_use)
+    np.testing.assert_array_equal(advance(evolution, w, 1.0, 1), one)
+
+
+# --- flows ---
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+@pytest.mark.parametrize("order", [0, 2])
+def test_exact_flows_are_those_of_the_terms(system, order):
+    equation = system.evolution(order, split=True).equation()
+    w = noise(system.grid.shape)
+    for term, name in zip(equation.flows, "AB", strict=False):
+        out = np.empty_like(w)
+        equation.fused.advance(w, out, [(name, 0.7)])
+        np.testing.assert_allclose(out, term.flow(w, 0.0, 0.7), atol=1e-13)
+
+
+@pytest.mark.parametrize("s", [1, 2])
+def test_exact_flows_to_all_orders_are_those_of_the_terms(s):
+    system = separable_chain(n=24) if s == 1 else SYSTEMS["(x, y; kx, ky)"]
+    equation = system.evolution(2, split=True, moyal_series="all_orders").equation()
+    w = noise(system.grid.shape)
+    for term, name in zip(equation.flows, "AB", strict=False):
+        out = np.empty_like(w)
+        equation.fused.advance(w, out, [(name, 0.7)])
+        np.testing.assert_allclose(out, term.flow(w, 0.0, 0.7), atol=1e-13)
+
+
+class _Along:
+    """Some components of a velocity."""
+
+    def __init__(self, velocity, axes):
+        self._velocity, self._axes = velocity, axes
+
+    def component(self, axis):
+        return self._velocity.component(axis) if axis in self._axes else None
+
+    def largest_speed(self, axis):
+        return self._velocity.largest_speed(axis) if axis in self._axes else 0.0
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+@pytest.mark.parametrize("kick", ["X", "K"])
+@pytest.mark.parametrize(("reach", "order"), [(0.05, 2), (1.0, 3), (2.0, 4)])
+def test_a_kick_is_the_taylor_series_of_the_remainder(system, kick, reach, order):
+    flows = system.evolution(2, split=True).equation().fused
+    s = system.grid.n_position_axes
+    axes = range(s) if kick == "X" else range(s, system.grid.n_axes)
+    part = PhaseSpaceFlow(system.space, _Along(flows.remainder, axes), {})
+    w = noise(system.grid.shape)
+    tau = reach / flows._rate(kick)
+    expected = term = w
+    for n in range(1, order + 1):
+        term = tau / n * part.rhs(term, 0.0)
+        expected = expected + term
+    out = np.empty_like(w)
+    flows.advance(w, out, [(kick, tau)])
+    assert relative(out - expected, expected) < 1e-12
+
+
+def test_a_long_kick_is_cut_into_stable_ones():
+    flows = SYSTEMS["(x; kx)"].evolution(2, split=True).equation().fused
+    tau = 7.0 / flows._rate("X")
+    stages = list(flows._stages([("X", tau), ("A", 0.3), ("X", 0.5 * tau)]))
+    assert len(stages) == 5
+    assert sum(stage.times[0] for stage in stages) == pytest.approx(tau)
+    assert sum(stage.times[2] for stage in stages) == pytest.approx(0.5 * tau)
+    assert sum(stage.times[1] for stage in stages) == 0.3
+
+
+def test_neighbours_share_a_pass():
+    g = [(name, 0.1) for name in "AXKBBKXAAX"]
+    assert [stage.which for stage in group_stages(g)] == ["A", "B", "A"]
+    assert list(group_stages(g))[2] == Stage("A", (0.1, 0.2, 0.1))
+    assert [s.times for s in group_stages([("X", 1.0), ("A", 2.0), ("X", 3.0), ("A", 4.0)])] == [
+        (1.0, 2.0, 3.0),
+        (0.0, 4.0, 0.0),
+    ]
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_a_shared_pass_is_the_same_as_flows_one_by_one_and_in_place(system, two_threads):
+    flows = system.evolution(2, split=True).equation().fused
+    sequence = [(name, 0.1 + 0.02 * j) for j, name in enumerate("XAXKBKBXA")]
+    w = noise(system.grid.shape)
+    out, single = np.empty_like(w), w.copy()
+    flows.advance(w, out, sequence)
+    for flow in sequence:
+        flows.advance(single, single, [flow])
+    np.testing.assert_allclose(out, single, atol=1e-12)
+    in_place = w.copy()
+    flows.advance(in_place, in_place, sequence)
+    np.testing.assert_array_equal(in_place, out)
+
+
+def test_nothing_to_do_is_a_copy():
+    flows = SYSTEMS["(x; kx)"].evolution(0, split=True).equation().fused
+    w = noise((24, 24))
+    out = np.empty_like(w)
+    flows.advance(w, out, [("X", 0.3), ("A", 0.0)])
+    np.testing.assert_array_equal(out, w)
+
+
+# --- schemes ---
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_the_engine_arrives_where_the_plain_path_does(system):
+    w = system.occupation()
+    compiled = advance(system.evolution(2, split=True), w, 1.0, 8)
+    plain = advance(system.evolution(2, split=True, engine="numpy"), w, 1.0, 8)
+    assert relative(compiled - plain, w) < 2e-9
+    if system.grid.cell_flux is not None:
+        return  # the rotation is a remainder already at order 0
+    bare = advance(system.evolution(0, split=True), w, 1.0, 4)
+    plain = advance(system.evolution(0, split=True, engine="numpy"), w, 1.0, 4)
+    assert relative(bare - plain, w) < 1e-13
+
+
+@pytest.mark.parametrize(("stepper", "order"), [("strang", 2), ("blanes_moan4", 4)])
+@pytest.mark.parametrize("flux", [0.0, 0.1])
+def test_schemes_keep_their_order_with_the_remainder(stepper, order, flux):
+    system = separable_plane(2, sites=8.0, n_x=10, n_k=14, flux=flux)
+    evolution, w = system.evolution(2, split=True), system.occupation()
+    states = [advance(evolution, w, 4.0, n, stepper) for n in (8, 16, 32)]
+    differences = [np.abs(a - b).max() for a, b in pairwise(states)]
+    assert np.log2(differences[0] / differences[1]) == pytest.approx(order, abs=0.3)
+
+
+def test_fewer_coefficients_than_the_scheme_wants_lose_the_order(monkeypatch):
+    """Control: kicks with other fractions than the exact flows are not of order 4."""
+    system = separable_plane(1, sites=8.0, n_x=12, n_k=14)
+    evolution, w = system.evolution(2, split=True), system.occupation()
+    monkeypatch.setattr(fused, "FLOWS", ("A", "B", "X", "K", "R"))
+    wrong = replace(STEPPERS["blanes_moan4"], fractions=BLANES_MOAN4[::-1][:6] * 2)
+    states = []
+    for n in (8, 16, 32):
+        u = w
+        for m in range(n):
+            u = wrong.step(evolution, u, m * 4.0 / n, 4.0 / n)
+        states.append(u)
+    differences = [np.abs(a - b).max() for a, b in pairwise(states)]
+    assert np.log2(differences[0] / differences[1]) < 3.0
+
+
+@pytest.mark.parametrize("remainder", ["spectral", "stencil"])
+def test_particle_number_is_kept_to_rounding(remainder):
+    system = SYSTEMS["(x, y; kx, ky)"]
+    evolution, w = system.evolution(2, split=True, remainder=remainder), system.occupation()
+    later = advance(evolution, w, 40.0, 40)
+    assert abs(later.sum() / w.sum() - 1) < 1e-13
+    assert np.abs(later - w).max() > 0.1 * w.max()
+
+
+def test_the_stencil_converges_to_the_spectral_remainder():
+    errors = []
+    for n in (16, 32):
+        system = separable_chain(sites=12.0, n=n)
+        w = system.occupation()
+        ends = [
+            advance(system.evolution(2, split=True, remainder=kind), w, 3.0, 6)
+            for kind in ("spectral", "stencil")
+        ]
+        errors.append(relative(ends[0] - ends[1], w))
+    assert errors[0] > 1e-7
+    assert np.log2(errors[0] / errors[1]) > 6.0
+
+
+def test_single_precision_stays_within_its_rounding():
+    system = SYSTEMS["(x, y; kx, ky)"]
+    evolution, w = system.evolution(2, split=True), system.occupation()
+    double, single = advance(evolution, w, 4.0, 4), advance(evolution, w.astype(np.float32), 4.0, 4)
+    assert single.dtype == np.float32
+    assert 1e-9 < relative(single - double, w) < 5e-6
+
+
+# --- equations that are more than separable ---
+
+
+@pytest.mark.parametrize(
+    ("system", "options"),
+    [
+        (gentle_texture(n=24), {}),
+        (SYSTEMS["(x; kx)"], {"terms": GeometricTerms(metric=False)}),
+        (SYSTEMS["(x; kx)"], {"dealias": "smooth"}),
+    ],
+    ids=["texture", "a term switched off", "dealiased"],
+)
+def test_what_is_no_short_sum_acts_beside_the_blocks(system, options):
+    evolution = system.evolution(2, split=True, **options)
+    assert evolution.equation().fused.names == ("A", "B", "R")
+    w = system.occupation()
+    plain = system.evolution(2, split=True, engine="numpy", **options)
+    assert relative(advance(evolution, w, 1.0, 3) - advance(plain, w, 1.0, 3), w) < 1e-11
+    with pytest.raises(CaseError, match="stencil"):
+        system.evolution(2, split=True, remainder="stencil", **options).equation()
+
+
+class _Decay:
+    """Relaxation to the mean over bands."""
+
+    def rhs(self, w, t):
+        return w.mean(axis=0) - w
+
+    def flow(self, w, t, dt):
+        return w.mean(axis=0) + np.exp(-dt) * (w - w.mean(axis=0))
+
+    def spectral_radius(self, t):
+        return 1.0
+
+
+def test_couplings_act_between_the_blocks():
+    system = SYSTEMS["(x; kx)"]
+    w = np.stack([system.occupation(), 0.3 * system.occupation() ** 2])
+
+    def stack(engine):
+        bands = [replace(system, band=band).evolution(2, split=True, engine=engine) for band in (0, 1)]
+        return BandStack(bands, [_Decay()])
+
+    kept = w.copy()
+    compiled, plain = (advance(stack(engine), w, 2.0, 16) for engine in ("auto", "numpy"))
+    np.testing.assert_array_equal(w, kept)
+    assert relative(compiled - plain, w) < 1e-7
+    assert relative(advance(BandStack(stack("auto").bands), w, 2.0, 16) - plain, w) > 1e-2
+
+
+def test_a_propagator_steps_in_place_on_its_own_array():
+    system = SYSTEMS["(x; kx)"]
+    start = system.occupation()
+    kept = start.copy()
+    propagator = Propagator(system.evolution(2, split=True), STEPPERS["blanes_moan4"], start, 0.1)
+    propagator.advance(1.0)
+    own = propagator.w
+    propagator.advance(1.0)
+    assert propagator.w is own
+    np.testing.assert_array_equal(start, kept)
+    np.testing.assert_array_equal(own, advance(system.evolution(2, split=True), start, 0.2, 2))
+
+
+# --- choices of a case, and machines without numba ---
+
+
+def test_without_numba_the_plain_path_serves(monkeypatch):
+    monkeypatch.setattr(fused, "numba_is_usable", lambda: False)
+    system = SYSTEMS["(x; kx)"]
+    assert not system.evolution(2, split=True).in_blocks
+    with pytest.raises(CaseError, match="numba"):
+        system.evolution(2, split=True, remainder="stencil").equation()
+
+
+def test_the_plain_path_never_imports_numba():
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); from systems import separable_chain, STEPPERS\n"
+        "e = separable_chain(n=16).evolution(2, split=True); w = separable_chain(n=16).occupation()\n"
+        "w = STEPPERS['strang'].step(e, w, 0.0, 0.1); print(e.in_blocks, 'numba' in sys.modules)"
+    )
+    environment = {**os.environ, "WIGNER_SIM_ENGINE": "numpy"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert result.stdout.split() == ["False", "False"]
+
+
+def test_a_case_chooses_precision_threads_and_stencil(tmp_path):
+    case = make_case(
+        tmp_path, CHAIN, time__stepper="auto", time__precision="float32", equation__remainder="stencil"
+    )
+    problem = build_problem(case)
+    assert problem.options.remainder == "stencil"
+    assert problem.stepper is STEPPERS["blanes_moan4"]
+    assert problem.initial_density(problem.stack()).dtype == np.float32
+    with pytest.raises(CaseError, match="float32"):
+        build_problem(make_case(tmp_path, time__stepper="rk4", time__precision="float32"))
+
+
+def test_number_of_threads_comes_from_the_case_then_the_environment(monkeypatch):
+    for module in (parallel, threads.fourier):
+        monkeypatch.setattr(module, "_threads", 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert threads.automatic_thread_count() == 2
+    monkeypatch.setenv("WIGNER_SIM_THREADS", "3")
+    assert threads.set_threads("auto") == 3
+    assert threads.set_threads(2) == parallel.thread_count() == threads.fourier._threads == 2
+    monkeypatch.setenv("WIGNER_SIM_THREADS", "many")
+    with pytest.raises(CaseError, match="WIGNER_SIM_THREADS"):
+        threads.set_threads("auto")
+
+
+def test_flows_have_names_only_for_what_there_is():
+    flows = SYSTEMS["(x; kx)"].evolution(2, split=True).equation().fused
+    assert flows.names == ("A", "X", "K", "B")
+    assert isinstance(flows, FusedFlows)
+    assert SYSTEMS["(x, y; kx, ky) with B"].evolution(2, split=True).equation().fused.names == tuple("AXKBR")

@@ -1,0 +1,207 @@
+"""Passes over blocks, compiled by numba: load a block, kick, transform, turn, transform back, kick, store.
+
+Everything is inlined into one kernel, and each helper is called from one place in it: that keeps the first
+compilation short.  ``work`` holds, in this order, real and imaginary part of: the block, two blocks more for
+kicks; then the scratch area of the transforms and two columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+from numpy.typing import NDArray
+
+from wigner_sim.kernels.fluxes import advect_column
+from wigner_sim.kernels.layout import BlockLayout, Drift, Turns
+from wigner_sim.kernels.transforms import transform_column
+from wigner_sim.kernels.vectors import block_to_rows, lane_count, load, rows_to_block, store, turn_pair
+
+Array = NDArray[Any]
+
+
+@njit(inline="always")
+def _copy(array: Array, layout: BlockLayout, work: Array, at: int, lane: int, outward: bool) -> None:
+    """Copy one vector of lanes of the array into a block, or back; lanes beyond the last one are zero."""
+    n_lanes, n_moved, inner = layout.lanes[0], layout.lanes[1], layout.lanes[2]
+    width, offsets = lane_count(array), layout.offsets
+    base = (lane // inner) * n_moved * inner + lane % inner
+    whole = lane + width <= n_lanes
+    if whole and lane % inner + width <= inner:
+        for m in range(n_moved):
+            if outward:
+                store(array, base + m * inner, load(work, at + offsets[m]))
+            else:
+                store(work, at + offsets[m], load(array, base + m * inner))
+        return
+    done = 0
+    if whole and inner == 1:
+        while done + width <= n_moved:
+            if outward:
+                block_to_rows(array, base + done, n_moved, work, at, offsets, done)
+            else:
+                rows_to_block(array, base + done, n_moved, work, at, offsets, done)
+            done += width
+    for j in range(width):
+        start = ((lane + j) // inner) * n_moved * inner + (lane + j) % inner
+        for m in range(done, n_moved):
+            if lane + j >= n_lanes:
+                work[at + offsets[m] + j] = 0.0
+            elif outward:
+                array[start + m * inner] = work[at + offsets[m] + j]
+            else:
+                work[at + offsets[m] + j] = array[start + m * inner]
+
+
+@njit(inline="always")
+def _transform(work: Array, re: int, im: int, layout: BlockLayout, scratch: int) -> None:
+    """Transform a block over its moved axes, last axis first."""
+    n_axes = len(layout.n_points)
+    for step in range(n_axes):
+        axis = n_axes - 1 - step
+        n, stride = layout.n_points[axis], layout.strides[axis]
+        plan, twiddle = layout.plan_at[axis], layout.twiddle_at[axis]
+        for c in range(layout.first_column[axis], layout.first_column[axis + 1]):
+            at = layout.columns[c]
+            transform_column(
+                work, re + at, im + at, stride, layout.plans, plan, layout.twiddles, twiddle, scratch, n
+            )
+
+
+@njit(inline="always")
+def _turn(
+    work: Array, im: int, layout: BlockLayout, turns: Turns, block: int, tau: float, scale: float
+) -> None:
+    """Multiply every mode by its phase ``exp(-2 pi i tau turns)`` and by ``scale``."""
+    width, pairs, modes = lane_count(work), layout.pairs, turns.modes
+    n_terms, lanes, stored = modes.shape[1], turns.lanes, turns.stored
+    for p in range(len(pairs)):
+        here, there = pairs[p, 0], pairs[p, 1]
+        if here == there:
+            store(work, here, load(work, here) * scale)
+            store(work, im + here, load(work, im + here) * scale)
+            continue
+        if n_terms == 0:
+            at = (block * len(pairs) + p) * 2 * width
+            a, b = load(stored, at), load(stored, at + width)
+        else:
+            at = block * n_terms * 2 * width
+            a, b = load(lanes, at) * modes[p, 0], load(lanes, at + width) * modes[p, 0]
+            for j in range(1, n_terms):
+                at += 2 * width
+                a = a + load(lanes, at) * modes[p, j]
+                b = b + load(lanes, at + width) * modes[p, j]
+        turn_pair(work, here, there, im, a * tau, b * tau, scale)
+
+
+@njit(inline="always")
+def _kick(
+    work: Array,
+    size: int,
+    scratch: int,
+    layout: BlockLayout,
+    drift: Drift,
+    block: int,
+    tau: float,
+    order: int,
+) -> None:
+    r"""Taylor series of :math:`e^{\tau X} w`, :math:`X w = -\partial_i(V_i w)`, by Horner's rule.
+
+    ``y <- w + (tau/j) X y`` for j = order..1; w is the block, y alternates between the other two, and
+    the last sum is made in the block itself.
+    """
+    width, n_axes = lane_count(work), len(layout.n_points)
+    column = scratch + 4 * width * layout.n_points.max()
+    most = drift.most[0]
+    for step in range(order):
+        state = 0 if step == 0 else 2 * size * (1 + (step - 1) % 2)
+        goal = 0 if step == order - 1 else 2 * size * (1 + step % 2)
+        base = 0
+        for axis in range(n_axes):
+            n_terms = drift.n_terms[axis]
+            if n_terms == 0:
+                continue
+            n, stride, spectral = layout.n_points[axis], layout.strides[axis], len(drift.weights) == 0
+            factor = tau / (order - step) / (n if spectral else 1)
+            slopes = layout.wavenumbers if spectral else drift.weights
+            slopes_at = layout.wavenumber_at[axis] if spectral else axis * 4
+            moved_at, step_size = axis * layout.lanes[1] * most, layout.point_strides[axis] * most
+            lanes_at = (block * n_axes + axis) * most * 2 * width
+            for c in range(layout.first_column[axis], layout.first_column[axis + 1]):
+                at = layout.columns[c]
+                advect_column(
+                    work,
+                    state + at,
+                    base + at,
+                    goal + at,
+                    size,
+                    stride,
+                    n,
+                    drift.moved,
+                    moved_at + layout.column_points[c] * most,
+                    step_size,
+                    drift.lanes,
+                    lanes_at,
+                    n_terms,
+                    layout.plans,
+                    layout.plan_at[axis],
+                    layout.twiddles,
+                    layout.twiddle_at[axis],
+                    slopes,
+                    slopes_at,
+                    work.dtype.type(factor),
+                    spectral,
+                    column,
+                    scratch,
+                )
+            base = goal
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def run_blocks(
+    source: Array,
+    target: Array,
+    layout: BlockLayout,
+    turns: Turns,
+    drift: Drift,
+    times: Array,
+    orders: Array,
+    blocks: Array,
+    work: Array,
+) -> None:
+    """Advance some blocks: kick, exact flow, kick.
+
+    Parameters
+    ----------
+    source, target : array (outer * moved * inner,)
+        May be the same.
+    layout, turns, drift :
+        See :mod:`wigner_sim.kernels.layout`.
+    times : array (3,)
+        Of the first kick, the exact flow, the second kick.
+    orders : array (2,)
+        Of the Taylor series of the kicks; 0 for none.
+    blocks : array (2,)
+        First block, and the one after the last.
+    work : array
+    """
+    width = lane_count(source)
+    size = layout.n_points[0] * layout.strides[0]
+    scratch = 6 * size if drift.n_terms.max() else 2 * size
+    scale, tau = work.dtype.type(1.0 / layout.lanes[1]), work.dtype.type(times[1])
+    for block in range(blocks[0], blocks[1]):
+        for stage in range(6):  # in, kick, transform and turn, transform back, kick, out
+            if stage == 0 or stage == 5:
+                array = source if stage == 0 else target
+                for half in range(2):
+                    _copy(array, layout, work, half * size, (2 * block + half) * width, stage == 5)
+            elif stage == 2 or stage == 3:
+                if tau != 0.0:
+                    re, im = (0, size) if stage == 2 else (size, 0)
+                    _transform(work, re, im, layout, scratch)
+                    if stage == 2:
+                        _turn(work, size, layout, turns, block, tau, scale)
+            else:
+                which = stage // 4
+                if orders[which]:
+                    _kick(work, size, scratch, layout, drift, block, times[2 * which], orders[which])

@@ -1,0 +1,168 @@
+"""A numba type for one SIMD vector, with loads, stores and arithmetic; and the phase and transpose steps."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from numba import types
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
+
+from wigner_sim.kernels import emission
+from wigner_sim.kernels.emission import INT, VECTOR_BYTES, Value, vector_type
+
+
+class Vector(types.Type):
+    """8 doubles or 16 singles."""
+
+    def __init__(self, dtype: Any):
+        self.dtype = dtype
+        super().__init__(name=f"Vector({dtype})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Vector):
+        super().__init__(manager, kind, vector_type(kind.dtype.bitwidth))
+
+
+def _register(operation: Callable[..., Any], combine: Callable[[Value, Value], Value]) -> None:
+    """Teach numba one operation between vectors, or between a vector and a number."""
+
+    @infer_global(operation)
+    class _Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            a, b = args
+            if isinstance(a, Vector):
+                return signature(a, a, b if b == a else a.dtype)
+            if isinstance(b, Vector):
+                return signature(b, b.dtype, b)
+            return None
+
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        operands = [
+            Value(builder, value) if isinstance(kind, Vector) else emission.splat(builder, value)
+            for kind, value in zip(signature.args, args, strict=True)
+        ]
+        return combine(*operands).ir
+
+    for kinds in ((Vector, Vector), (Vector, types.Float), (types.Float, Vector)):
+        lower_builtin(operation, *kinds)(lower)
+
+
+_register(operator.add, operator.add)
+_register(operator.sub, operator.sub)
+_register(operator.mul, operator.mul)
+
+
+def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    return context.make_array(kind)(context, builder, array).data
+
+
+@intrinsic
+def load(context: Any, array: Any, index: Any) -> Any:
+    """The vector that starts at ``array[index]``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return emission.load(builder, _data(context, builder, signature.args[0], args[0]), args[1]).ir
+
+    return Vector(array.dtype)(array, types.intp), generate
+
+
+@intrinsic
+def store(context: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Put a vector where ``array[index]`` starts."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emission.store(Value(builder, args[2]), _data(context, builder, signature.args[0], args[0]), args[1])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), generate
+
+
+@intrinsic
+def lane_count(context: Any, array: Any) -> Any:
+    """Number of elements of one vector of the array's type."""
+    count = 8 * VECTOR_BYTES // array.dtype.bitwidth
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return INT(count)
+
+    return types.intp(array), generate
+
+
+@intrinsic
+def turn_pair(
+    context: Any, work: Any, here: Any, there: Any, im: Any, turns_a: Any, turns_b: Any, scale: Any
+) -> Any:
+    r"""Multiply two packed real functions' modes q and -q by their phases; imaginary parts ``im`` further on.
+
+    The complex function :math:`F = a + ib` holds two real ones; with :math:`G(q) = F(-q)^*`,
+    :math:`\hat a = (F + G)/2`, :math:`\hat b = (F - G)/2i`, each times ``scale exp(-2 pi i turns)``.
+    """
+    index = types.intp
+    signature = types.void(work, index, index, index, turns_a, turns_b, work.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        real = _data(context, builder, signature.args[0], args[0])
+        imaginary, here, there = builder.gep(real, [args[3]]), args[1], args[2]
+        scale = emission.splat(builder, builder.fmul(args[6], args[6].type(0.5)))
+        fr, fi = (emission.load(builder, part, here) for part in (real, imaginary))
+        gr, gi = (emission.load(builder, part, there) for part in (real, imaginary))
+        a = _turned((fr + gr, fi - gi), Value(builder, args[4]), scale)
+        b = _turned((fi + gi, gr - fr), Value(builder, args[5]), scale)
+        emission.store(a[0] - b[1], real, here)
+        emission.store(a[1] + b[0], imaginary, here)
+        emission.store(a[0] + b[1], real, there)
+        emission.store(b[0] - a[1], imaginary, there)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _turned(z: emission.Complex, turns: Value, scale: Value) -> emission.Complex:
+    """``scale exp(-2 pi i turns) z``."""
+    c, s = emission.cosine_and_sine(turns)
+    c, s = c * scale, s * scale
+    return z[0] * c + z[1] * s, z[1] * c - z[0] * s
+
+
+def _transposing(
+    context: Any, gather: bool, rows: Any, block: Any, offsets: Any
+) -> tuple[Any, Callable[..., Any]]:
+    index, count = types.intp, 8 * VECTOR_BYTES // rows.dtype.bitwidth
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        row_data, block_data, offset_data = (
+            _data(context, builder, signature.args[j], args[j]) for j in (0, 3, 5)
+        )
+        rows_at = [builder.add(args[1], builder.mul(args[2], INT(j))) for j in range(count)]
+        offsets_at = [builder.gep(offset_data, [builder.add(args[6], INT(j))]) for j in range(count)]
+        block_at = [builder.add(args[4], builder.load(place)) for place in offsets_at]
+        source, places = (row_data, rows_at) if gather else (block_data, block_at)
+        target, goals = (block_data, block_at) if gather else (row_data, rows_at)
+        values = emission.transposed([emission.load(builder, source, place) for place in places])
+        for value, goal in zip(values, goals, strict=True):
+            emission.store(value, target, goal)
+        return context.get_dummy_value()
+
+    return types.void(rows, index, index, block, index, offsets, index), generate
+
+
+@intrinsic
+def rows_to_block(
+    context: Any, rows: Any, row_at: Any, row_stride: Any, block: Any, at: Any, offsets: Any, first: Any
+) -> Any:
+    """A square of elements: row l becomes lane l of the vectors at ``block[at + offsets[first + j]]``."""
+    return _transposing(context, True, rows, block, offsets)
+
+
+@intrinsic
+def block_to_rows(
+    context: Any, rows: Any, row_at: Any, row_stride: Any, block: Any, at: Any, offsets: Any, first: Any
+) -> Any:
+    """The reverse of :func:`rows_to_block`."""
+    return _transposing(context, False, rows, block, offsets)

@@ -1,0 +1,230 @@
+r"""The split equation as passes over cache-sized blocks, in place.
+
+Four flows, :math:`\partial_t w = (A + X + K + B) w`: A and B are exact motion under E(k) and U(x) (with the
+force), X and K what the band geometry adds in x at fixed k and in k at fixed x.  A and X act on the same
+blocks, and so do K and B, so neighbours in a composition share one pass over memory: kick, exact flow, kick.
+The kicks are Taylor series in conservative form; the particle number is kept to rounding at any order.
+
+Composition of four flows with the coefficients of a two-flow scheme: McLachlan, SIAM J. Sci. Comput. 16,
+151 (1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kernels import numba_is_usable
+from wigner_sim.kernels.layout import MovedAxes, mode_pairs
+from wigner_sim.kernels.passes import LARGEST_DIFFERENCE, BlockPass, SumOfFactors, can_transform
+from wigner_sim.kinetics.terms import Acceleration, MixedPhase, Streaming
+from wigner_sim.kinetics.velocity import ProductVelocity
+from wigner_sim.steppers import Flow
+from wigner_sim.symbols import FloatArray
+
+#: Flows in the order of the basic step; X belongs to the pass of A, K to that of B; R is all the rest.
+FLOWS = ("A", "X", "K", "B", "R")
+_PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "R": "R"}
+
+#: Order of a kick's Taylor series by ``z = time * largest rate``: stability for the worst mode asks for order
+#: 3 or 4 above 0.15 (at order 2 it grows by z^4/8), and above 2.4 the kick is done in several.
+_KICK_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
+
+
+def fits_engine(grid: PhaseSpaceGrid) -> bool:
+    """Whether passes over blocks can serve this grid here."""
+    return bool(grid.n_x) and numba_is_usable() and can_transform(grid.n_x) and can_transform(grid.n_k)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One pass: kick, exact flow, kick, for these times."""
+
+    which: str
+    times: tuple[float, float, float]
+
+
+def group_stages(flows: Sequence[tuple[str, float]]) -> Iterator[Stage]:
+    """Neighbouring flows of one pass joined: as many as fit "kick, exact, kick"."""
+    which, before, exact, after = "", 0.0, 0.0, 0.0
+    for name, tau in flows:
+        is_kick, own = name in "XK", _PASS_OF[name]
+        if own != which or (not is_kick and after):
+            if which:
+                yield Stage(which, (before, exact, after))
+            which, before, exact, after = own, 0.0, 0.0, 0.0
+        if not is_kick:
+            exact += tau
+        elif exact:
+            after += tau
+        else:
+            before += tau
+    if which:
+        yield Stage(which, (before, exact, after))
+
+
+@dataclass(frozen=True)
+class FusedFlows:
+    """The flows of one band with its coefficients at one time.
+
+    Parameters
+    ----------
+    streaming : Streaming
+    acceleration : Acceleration
+    remainder : ProductVelocity, optional
+        What the exact flows leave of the velocity, done by kicks.
+    beside : Flow, optional
+        A further part that acts on whole arrays.
+    stencil : bool
+        Differences of order 8 instead of spectral derivatives in the kicks.
+    """
+
+    streaming: Streaming
+    acceleration: Acceleration
+    remainder: ProductVelocity | None = None
+    beside: Flow | None = None
+    stencil: bool = False
+    _kick_rates: dict[str, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The flows in the order of the basic step."""
+        return tuple(
+            name
+            for name in FLOWS
+            if name in "AB" or (name in "XK" and self.remainder is not None) or (name == "R" and self.beside)
+        )
+
+    @property
+    def grid(self) -> PhaseSpaceGrid:
+        """The phase-space grid."""
+        return self.streaming.space.grid
+
+    def advance(
+        self, w: FloatArray, out: FloatArray, flows: Sequence[tuple[str, float]], t: float = 0.0
+    ) -> None:
+        """Apply flows, given by name and duration, in their order; ``out`` may be ``w``."""
+        source, target = w.reshape(-1), out.reshape(-1)
+        for stage in self._stages(flows):
+            if stage.which == "R":
+                assert self.beside is not None
+                out[...] = self.beside.flow(source.reshape(out.shape), t, stage.times[1])
+            else:
+                orders = self._kick_orders(stage)[0]
+                self._pass(stage.which).run(source, target, stage.times, orders)
+            source = target
+        if source is not target:
+            out[...] = w
+
+    def _stages(self, flows: Sequence[tuple[str, float]]) -> Iterator[Stage]:
+        """Passes that do something, with kicks short enough for their series."""
+        acting = [(name, tau) for name, tau in flows if tau and (name in "ABR" or self._rate(name))]
+        for stage in group_stages(acting):
+            n_pieces = 1 if stage.which == "R" else self._kick_orders(stage)[1]
+            yield from self._cut(stage, n_pieces) if n_pieces > 1 else (stage,)
+
+    @staticmethod
+    def _cut(stage: Stage, n: int) -> list[Stage]:
+        """Kicks in n equal parts before and after the exact flow."""
+        before, exact, after = stage.times
+        first = [Stage(stage.which, (before / n, 0.0, 0.0))] * (n - 1) if before else []
+        last = [Stage(stage.which, (0.0, 0.0, after / n))] * (n - 1) if after else []
+        return [*first, Stage(stage.which, (before / n, exact, after / n)), *last]
+
+    def _kick_orders(self, stage: Stage) -> tuple[tuple[int, int], int]:
+        """Taylor orders of the two kicks, and in how many equal ones they have to be done."""
+        rate = self._rate("X" if stage.which == "A" else "K")
+        z = [abs(tau) * rate for tau in (stage.times[0], stage.times[2])]
+        pieces = max(1, int(np.ceil(max(z) / _KICK_ORDERS[-1][0])))
+        orders = [
+            next(order for limit, order in _KICK_ORDERS if part / pieces <= limit) if part else 0
+            for part in z
+        ]
+        return (orders[0], orders[1]), pieces
+
+    def _rate(self, kick: str) -> float:
+        """Largest rate of a kick: sum over its axes of the largest speed times the largest wavenumber."""
+        if kick not in self._kick_rates:
+            s = self.grid.n_position_axes
+            axes = range(s) if kick == "X" else range(s, self.grid.n_axes)
+            speeds = [0.0 if self.remainder is None else self.remainder.largest_speed(axis) for axis in axes]
+            spacings = [self.grid.periods[axis] / self.grid.shape[axis] for axis in axes]
+            steepest = LARGEST_DIFFERENCE if self.stencil else np.pi
+            self._kick_rates[kick] = sum(
+                steepest * speed / spacing for speed, spacing in zip(speeds, spacings, strict=True)
+            )
+        return self._kick_rates[kick]
+
+    def _pass(self, which: str) -> BlockPass:
+        return self._position_pass if which == "A" else self._momentum_pass
+
+    @cached_property
+    def _position_pass(self) -> BlockPass:
+        grid = self.grid
+        s = grid.n_position_axes
+        axes = MovedAxes(1, grid.n_x, grid.periods[:s], prod(grid.n_k))
+        drift = None
+        if self._rate("X") and self.remainder is not None:
+            drift = [SumOfFactors(x, k) for x, k in map(self.remainder.factors, range(s))]
+        return BlockPass(axes, _symbol(self.streaming, axes), drift, self.stencil)
+
+    @cached_property
+    def _momentum_pass(self) -> BlockPass:
+        grid = self.grid
+        s, d = grid.n_position_axes, grid.n_momentum_axes
+        kicked = range(s, s + d) if self._rate("K") else range(0)
+        n_moved = d if len(kicked) else len(self.acceleration.axes)
+        axes = MovedAxes(
+            prod(grid.n_x), grid.n_k[:n_moved], grid.periods[s : s + n_moved], prod(grid.n_k[n_moved:])
+        )
+        drift = None
+        if len(kicked) and self.remainder is not None:
+            drift = [SumOfFactors(k.T, x.T) for x, k in map(self.remainder.factors, kicked)]
+        return BlockPass(axes, _symbol(self.acceleration, axes), drift, self.stencil)
+
+
+def _symbol(term: MixedPhase, axes: MovedAxes) -> SumOfFactors | FloatArray:
+    """A term's S as the pass wants it: (moved modes) x (lanes)."""
+    grid = term.space.grid
+    first = term.axes[0]
+    moved = range(first, first + len(axes.n_points))
+    if term.terms is None:
+        return _full_symbol(term, axes, moved)
+    own: FloatArray = np.ones((len(term.terms), *axes.n_points))
+    lanes = np.empty((len(term.terms), axes.n_lanes))
+    others = [n for axis, n in enumerate(grid.shape) if axis not in moved]
+    for number, (index, coefficient) in enumerate(term.terms):
+        for axis in index:
+            q = term.space.axis_wavenumbers[axis]
+            own[number] *= q.reshape([grid.shape[axis] if other == axis else 1 for other in moved])
+        shape = [coefficient.shape[axis] for axis in range(grid.n_axes) if axis not in moved]
+        lanes[number] = np.broadcast_to(coefficient.reshape(shape), others).ravel()
+    return SumOfFactors(own.reshape(len(term.terms), -1).T, lanes)
+
+
+def _full_symbol(term: MixedPhase, axes: MovedAxes, moved: range) -> FloatArray:
+    """Values for every mode, from those with a halved last axis: S is odd."""
+    grid = term.space.grid
+    half = term.symbol
+    if len(moved) > len(term.axes):  # nothing acts along the further axes
+        raise ValueError("all orders of the Moyal product need one force per moved axis")
+    order = [*moved, *(axis for axis in range(grid.n_axes) if axis not in moved)]
+    full_shape = [
+        half.shape[axis] if axis == term.axes[-1] else grid.shape[axis] for axis in range(grid.n_axes)
+    ]
+    values = np.transpose(np.broadcast_to(half, full_shape), order)
+    n_last = axes.n_points[-1]
+    values = values.reshape(prod(axes.n_points[:-1]), half.shape[term.axes[-1]], axes.n_lanes)
+    full: FloatArray = np.zeros((values.shape[0], n_last, axes.n_lanes))
+    full[:, : values.shape[1]] = values
+    full = full.reshape(-1, axes.n_lanes)
+    pairs = mode_pairs(axes.n_points)
+    for own, other in (pairs.T, pairs.T[::-1]):
+        missing = own % n_last >= values.shape[1]
+        full[own[missing]] = -full[other[missing]]
+    return full

@@ -1,0 +1,48 @@
+"""How many threads the program uses, one number for all of its parts, and work shared out among them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+_threads = 1
+_pool: tuple[int, int, ThreadPoolExecutor] | None = None
+
+#: Pieces per thread, so that a thread that was held up leaves its rest to the others.
+_PIECES = 4
+
+
+def thread_count() -> int:
+    """Number of threads in use."""
+    return _threads
+
+
+def set_thread_count(n_threads: int) -> None:
+    """Use so many threads from now on (in blocks of phase space; see ``threads.set_threads`` for all)."""
+    global _threads
+    if n_threads < 1:
+        raise ValueError(f"at least one thread is needed, got {n_threads}")
+    _threads = n_threads
+
+
+def share_out(work: Callable[[int, int], None], n_items: int, worth_sharing: bool = True) -> None:
+    """Call ``work(first, last)`` for pieces of ``range(n_items)``, in several threads if there are.
+
+    The pieces are independent of each other: who does which, and when, changes no result.
+    """
+    if _threads == 1 or n_items < 2 or not worth_sharing:
+        work(0, n_items)
+        return
+    n_pieces = min(n_items, _PIECES * _threads)
+    bounds = [j * n_items // n_pieces for j in range(n_pieces + 1)]
+    for _ in _executor().map(work, bounds[:-1], bounds[1:]):
+        pass
+
+
+def _executor() -> ThreadPoolExecutor:
+    """The pool of this process (threads do not survive a fork)."""
+    global _pool
+    if _pool is None or _pool[:2] != (os.getpid(), _threads):
+        _pool = os.getpid(), _threads, ThreadPoolExecutor(_threads, thread_name_prefix="wigner_sim")
+    return _pool[2]
