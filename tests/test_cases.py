@@ -32,6 +32,8 @@ def fields(run):
     relaxation = run.case.relaxation
     if relaxation.rate != 0.0 and relaxation.conserve != "nothing":
         names += LOCAL_FIELDS
+    if run.case.mean_field.kind != "none":
+        names.append("mean_field_potential")
     of_position = dict.fromkeys(names, (*head, *positions))
     return of_position | {"momentum_distribution": (*head, *momenta)}
 
@@ -72,7 +74,10 @@ def test_there_are_cases():
 def test_scalars(finished):
     _, run = finished
     scalars = run.scalars
-    assert set(scalars.data_vars) == SCALARS | {"time_step"}
+    interacting = run.case.mean_field.kind != "none"
+    assert set(scalars.data_vars) == SCALARS | {"time_step"} | (
+        {"interaction_energy"} if interacting else set()
+    )
     for name in SCALARS:
         assert scalars[name].dims == ("time", "band")
     assert scalars["time_step"].dims == ("time",)
@@ -80,7 +85,7 @@ def test_scalars(finished):
     if run.case.reservoirs:  # particles come and go
         return
     assert abs(scalars["particle_number_drift"]).max() < 1e-12
-    if not np.any(run.case.hamiltonian.force):  # a uniform force does work
+    if not np.any(run.case.hamiltonian.force) and not interacting:  # a uniform force does work
         assert abs(scalars["energy_drift"]).max() < 1e-5
 
 

@@ -72,7 +72,7 @@ class Problem:
         """The kinetic equations of all bands."""
         bands = [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
         if self.interaction is not None:
-            return InteractingStack(bands, self.interaction)
+            return InteractingStack(bands, interaction=self.interaction)
         return BandStack(bands, self.baths.terms(bands))
 
     def initial_density(self, stack: BandStack) -> np.ndarray:
@@ -252,8 +252,8 @@ def _interaction(case: Case, baths: Baths) -> Interaction | None:
         return None
     if baths:
         raise CaseError(
-            "[mean_field] cannot be combined with [relaxation] or [[reservoirs]]: the equilibrium they relax to "
-            "would have to follow the mean field"
+            "[mean_field] cannot be combined with [relaxation] or [[reservoirs]]: the equilibrium they "
+            "relax to would have to follow the mean field"
         )
     background = None if section.background == "mean" else section.background
     return Interaction(section.kind, section.strength, section.screening, background)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack, StackedFlow
 from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.mean_field import (
     AccelerationByDensity,
-    Interaction,
     InteractingFlow,
+    Interaction,
     MeanField,
     StreamingOfBands,
 )
@@ -21,6 +22,7 @@ from wigner_sim.kinetics.terms import Term
 from wigner_sim.symbols import FloatArray
 
 
+@dataclass(frozen=True)
 class InteractingStack(BandStack):
     """The equations of bands that interact through their density; satisfies ``steppers.SplitEquation``.
 
@@ -28,7 +30,13 @@ class InteractingStack(BandStack):
     ----------
     bands : sequence of BandEvolution
         All of one Hamiltonian.
+    couplings : empty
     interaction : Interaction
+
+    Raises
+    ------
+    CaseError
+        As :class:`MeanField`.
 
     Notes
     -----
@@ -37,11 +45,15 @@ class InteractingStack(BandStack):
     order, with the mean field renewed at every stage of RK4.
     """
 
-    def __init__(self, bands: Sequence[BandEvolution], interaction: Interaction):
-        super().__init__(bands)
-        object.__setattr__(self, "mean_field", MeanField(bands, interaction))
+    interaction: Interaction = field(kw_only=True)
 
-    mean_field: MeanField
+    def __post_init__(self) -> None:
+        _ = self.mean_field  # refuses at once what cannot be done
+
+    @cached_property
+    def mean_field(self) -> MeanField:
+        """The bands with their interaction."""
+        return MeanField(self.bands, self.interaction)
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Time derivative of all bands."""
@@ -54,7 +66,7 @@ class InteractingStack(BandStack):
     @cached_property
     def flows(self) -> Sequence[StackedFlow | Term]:
         """Streaming, acceleration and, where there is anything, the rest."""
-        flows: list = [StreamingOfBands(self.mean_field), AccelerationByDensity(self.mean_field)]
+        flows: list[Any] = [StreamingOfBands(self.mean_field), AccelerationByDensity(self.mean_field)]
         if any(band.has_remainder for band in self.mean_field.bands):
             flows.append(InteractingFlow(self.mean_field, remainder=True))
         return flows
@@ -94,7 +106,7 @@ class InteractingStack(BandStack):
         return {"interaction_energy": "interaction energy, (1/2) int (n - n_0) U_mf"}
 
     def scalars(self, w: FloatArray) -> dict[str, FloatArray]:
-        """Interaction energy; ``sum_b energy_b - interaction_energy`` is conserved, as energy_b has all of U."""
+        """Interaction energy; ``sum_b energy_b`` less this is conserved, as energy_b has all of U."""
         return {"interaction_energy": np.asarray(self.mean_field.energy(w))}
 
     @cached_property

@@ -3,8 +3,8 @@ r"""The electrons' own potential: H0(k) + U(x, t) + K * (n - n_0), with the dens
 .. math:: U_{mf}(x) = \int dx'\, K(x - x')\,\big(n(x') - n_0(x')\big),\qquad n = \int_k f = \int_k (w + S w)
 
 The equation of every band is that of docs/theory.md section 5 with the total potential, its rate of change
-from the continuity equation, :math:`\partial_t U_{mf} = -K * \partial_i\int_k w\,\partial_{k_i}E`, which enters
-at second order only.  What is conserved is
+from the continuity equation, :math:`\partial_t U_{mf} = -K * \partial_i\int_k w\,\partial_{k_i}E`, which
+enters at second order only.  What is conserved is
 :math:`\sum_b \int w h_w - \int n_0 U_{mf} - \frac12\int (n - n_0)\,U_{mf}`.
 
 Source: docs/theory.md sections 5, 6 and 8; docs/mean_field.md.
@@ -28,6 +28,7 @@ from wigner_sim.kinetics.equation import dealiasing_factor, moyal_coefficients
 from wigner_sim.kinetics.external_field import ExternalField
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming
 from wigner_sim.kinetics.velocity import Velocity
+from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace
 
 
@@ -182,17 +183,16 @@ class MeanField:
 
     def potentials(self, w: FloatArray) -> MeanPotentials:
         """The mean field of a state w (b, *x, *k)."""
-        s, d = self.grid.n_position_axes, self.grid.n_momentum_axes
+        s = self.grid.n_position_axes
         current_divergence = np.zeros(self.grid.n_x)
         for i in range(s):
             j = sum(
                 self.grid.integrate_momenta(w_band * band.group_velocity[i])
                 for w_band, band in zip(w, self.bands, strict=True)
             )
-            current_divergence += self._gradient(np.asarray(j), i)
+            current_divergence += self.gradient(np.asarray(j), i)
         bare = self._bare_density(w)
         excess = bare - (bare.mean() if self.interaction.background is None else self.interaction.background)
-        assert d
         return MeanPotentials(
             self._convolved(excess),
             self._convolved(self._smeared_density(w)),
@@ -219,10 +219,11 @@ class MeanField:
                     smeared = sum(
                         self.grid.integrate_momenta(g * w_band) for g, w_band in zip(metric, w, strict=True)
                     )
-                    total += 0.5 * self._gradient(np.asarray(smeared), i, j)
+                    total += 0.5 * self.gradient(np.asarray(smeared), i, j)
         return total
 
-    def _gradient(self, values: FloatArray, *axes: int) -> FloatArray:
+    def gradient(self, values: FloatArray, *axes: int) -> FloatArray:
+        """Derivative of a function of position (*x) along axes."""
         d = self.grid.n_momentum_axes
         symbol = self._space.symbol(values.reshape(*values.shape, *(1,) * d))
         return symbol.derivative(*axes).reshape(self.grid.n_x)
@@ -269,7 +270,7 @@ class InteractingFlow:
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """State after ``dt``, external fields frozen at ``t``."""
         radius = max(part.spectral_radius(t) for part in self._parts(w, t))
-        scheme = PhaseSpaceFlow._scheme
+        scheme = ExplicitRungeKutta("rk4", RK4)
         n = max(1, int(np.ceil(abs(dt) * radius / (0.5 * scheme.stability_limit))))
         frozen = _AtTime(self, t)
         for _ in range(n):
@@ -301,7 +302,7 @@ class InteractingFlow:
     def _push(self, potential: FloatArray) -> list[FloatArray]:
         grid = self._mean_field.grid
         ones = (1,) * grid.n_momentum_axes
-        gradients = (self._mean_field._gradient(potential, i) for i in range(grid.n_position_axes))
+        gradients = (self._mean_field.gradient(potential, i) for i in range(grid.n_position_axes))
         return [-gradient.reshape(*grid.n_x, *ones) for gradient in gradients]
 
     def _third_of_bands(self, band: InteractingBand) -> dict[tuple[int, MultiIndex], FloatArray]:
