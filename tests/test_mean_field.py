@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from systems import separable_chain, slope
+from systems import separable_chain, separable_plane, slope
 from test_simulation import interrupted_after
 from tiny_cases import CHAIN, TEXTURE, assert_identical, make_case, stored, write_case
 
 from wigner_sim.errors import CaseError, InterruptedRunError
 from wigner_sim.exact_runs import exact_snapshots
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.band_evolution import BandEvolution
+from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.interacting_stack import InteractingStack
 from wigner_sim.kinetics.mean_field import AccelerationByDensity, Interaction
+from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.problem import build_problem, describe
 from wigner_sim.simulation import resume, run
 from wigner_sim.steppers import STEPPERS
@@ -154,14 +157,41 @@ def test_splitting_and_the_whole_equation_agree_to_the_order_kept():
     assert slope(dilations, differences) > 2.75, differences
 
 
-def test_without_interaction_it_is_the_band_stack():
-    system = separable_chain()
-    evolution = system.evolution(2, split=True)
+SYSTEMS = {
+    "chain": lambda: separable_chain(n=24),
+    "plane in a field": lambda: separable_plane(1, flux=0.05),
+    "both axes": lambda: separable_plane(2, n_x=8, n_k=8, flux=0.05),
+}
+
+
+@pytest.mark.parametrize("stepper", ["rk4", "strang"])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_without_interaction_it_is_the_band_stack(name, stepper):
+    system = SYSTEMS[name]()
+    options = EquationOptions(2, split=stepper != "rk4")
+    bands = [BandEvolution(system.hamiltonian, system.grid, band, options) for band in (0, 1)]
     c = system.occupation()
-    w = evolution.effective().faces.density_from_occupation(0.5 * c / c.max())[None]
-    stack = InteractingStack([evolution], interaction=Interaction("contact", 1e-300))
-    expected = STEPPERS["strang"].step(evolution, w[0], 0.0, 0.1)
-    np.testing.assert_allclose(STEPPERS["strang"].step(stack, w, 0.0, 0.1)[0], expected, atol=1e-11)
+    w = np.stack([band.effective().faces.density_from_occupation(0.5 * c / c.max()) for band in bands])
+    free = InteractingStack(bands, interaction=Interaction("contact", 1e-300))
+    expected, found = (STEPPERS[stepper].step(stack, w, 0.0, 0.02) for stack in (BandStack(bands), free))
+    assert np.abs(expected - w).max() > 1e-4
+    np.testing.assert_allclose(found, expected, atol=1e-11)
+
+
+def test_bands_feel_each_other():
+    system = separable_plane(1)
+    bands = [BandEvolution(system.hamiltonian, system.grid, band, EquationOptions(2)) for band in (0, 1)]
+    c = 0.5 * system.occupation() / system.occupation().max()
+    w = np.stack([band.effective().faces.density_from_occupation(c) for band in bands])
+    together = InteractingStack(bands, interaction=POISSON)
+    n = together.mean_field.density(w)
+    apart = [
+        InteractingStack([band], interaction=POISSON).mean_field.density(w[[b]])
+        for b, band in enumerate(bands)
+    ]
+    np.testing.assert_allclose(n, apart[0] + apart[1], atol=1e-14)
+    alone = InteractingStack(bands[:1], interaction=POISSON).rhs(w[:1], 0.0)[0]
+    assert np.abs(together.rhs(w, 0.0)[0] - alone).max() > 1e-3
 
 
 # --- physics ---
