@@ -28,7 +28,7 @@ test test-all test-slow: export OPENBLAS_NUM_THREADS := 1
 test test-all test-slow: export MKL_NUM_THREADS := 1
 test test-all test-slow demo: export MPLBACKEND := Agg
 
-.PHONY: help demo test test-all test-slow validation lint docs bench clean distclean
+.PHONY: help demo test test-all test-slow validation reliability lint docs bench clean distclean
 
 help:
 	@sed -n '2,6s/^# *//p' Makefile
@@ -77,6 +77,10 @@ docs: $(TOOLS)
 
 validation: $(RUNTIME)
 	$(BIN)/wigner-sim bench --suite validation --output docs/_static
+
+# What a run survives: kills, full disks, damaged files, wrong cases (an hour; root for a disk of its own).
+reliability: $(RUNTIME)
+	$(BIN)/python -m benchmarks.reliability --output docs/_static
 
 bench: $(RUNTIME)
 	@for script in benchmarks/bench_*.py; do \

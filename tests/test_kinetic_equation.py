@@ -368,7 +368,7 @@ def test_dealiasing_acts_on_the_rate_and_leaves_resolved_states_alone():
 
 
 def test_refused_choices_are_sentences():
-    with pytest.raises(CaseError, match="band 2 was asked for, but the Hamiltonian has bands 0 to 1"):
+    with pytest.raises(CaseError, match="band 2 was asked for, the Hamiltonian has bands 0 to 1"):
         replace(texture(), band=2).evolution()
     with pytest.raises(CaseError, match='moyal_series = "all_orders" needs H0'):
         texture().evolution(2, split=True, moyal_series="all_orders")

@@ -71,10 +71,11 @@ def check_resolution(grid: PhaseSpaceGrid, stack: BandStack) -> list[str]:
         h = np.broadcast_to(band.effective(0.0).energy[0], grid.shape)
         for axis, (name, n) in enumerate(zip(grid.dims, grid.shape, strict=True)):
             tail = spectral_tail(h - h.mean(), [axis])
+            key = "grid.n_x" if name in grid.position_names else "grid.n_k"
             where = f"band {band.band} along {name} on {n} points has a spectral tail of {tail:.1g}"
             if tail > COARSEST_TAIL:
                 raise CaseError(
-                    f"the energy of {where}: the field is under-resolved, use at least {2 * n} points"
+                    f"the energy of {where}: under-resolved, use at least {2 * n} points in {key}"
                 )
             if tail > COARSE_TAIL:
                 warnings.append(f"the energy of {where}; {2 * n} points would resolve it better")

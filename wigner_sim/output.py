@@ -6,9 +6,11 @@ can be read while it goes on and after it was killed.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -125,13 +127,16 @@ class NetcdfStream:
     ):
         self.path = Path(path)
         specs = tuple(variables)
-        self._dataset = netCDF4.Dataset(self.path, "w", clobber=False, format="NETCDF4")
-        self._dataset.createDimension("time", None)
-        time = self._dataset.createVariable("time", "f8", ("time",), fill_value=False)
-        _set_attributes(time, TIME_ATTRIBUTES)
-        _define(self._dataset, specs, coordinates, attributes, precision, compression)
-        _fill(self._dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
-        self._dataset.sync()
+        with (
+            _failing_as_file(self.path),
+            netCDF4.Dataset(self.path, "w", clobber=False, format="NETCDF4") as dataset,
+        ):
+            dataset.createDimension("time", None)
+            time = dataset.createVariable("time", "f8", ("time",), fill_value=False)
+            _set_attributes(time, TIME_ATTRIBUTES)
+            _define(dataset, specs, coordinates, attributes, precision, compression)
+            _fill(dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
+        self._dataset = _open_to_append(self.path)
 
     @classmethod
     def reopen(cls, path: str | Path) -> Self:
@@ -144,7 +149,7 @@ class NetcdfStream:
         """
         stream = cls.__new__(cls)
         stream.path = Path(path)
-        stream._dataset = netCDF4.Dataset(stream.path, "a")
+        stream._dataset = _open_to_append(stream.path)
         return stream
 
     @property
@@ -179,11 +184,12 @@ class NetcdfStream:
             name: _checked(self._dataset[name], arrays[name], self._dataset[name].shape[1:])
             for name in arrays
         }
-        for name, values in checked.items():
-            self._dataset[name][n_records] = values
-        # The time comes last: a record that a kill cut short has none, and is not counted (``times``).
-        self._dataset["time"][n_records] = time
-        self._dataset.sync()
+        with _failing_as_file(self.path):
+            for name, values in checked.items():
+                self._dataset[name][n_records] = values
+            # The time comes last: a record that a kill cut short has none, and is not counted (``times``).
+            self._dataset["time"][n_records] = time
+            self._dataset.sync()
 
     def truncate_after(self, time: float) -> int:
         """Drop every record later than ``time``; return how many.
@@ -196,11 +202,15 @@ class NetcdfStream:
             return 0
         aside = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
         aside.unlink(missing_ok=True)
-        with netCDF4.Dataset(aside, "w", format="NETCDF4") as copy:
-            _copy(self._dataset, copy, n_keep)
-        self.close()
+        try:
+            with _failing_as_file(aside), netCDF4.Dataset(aside, "w", format="NETCDF4") as copy:
+                _copy(self._dataset, copy, n_keep)
+            self.close()
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
         aside.replace(self.path)
-        self._dataset = netCDF4.Dataset(self.path, "a")
+        self._dataset = _open_to_append(self.path)
         return n_drop
 
     def add_history(self, entry: str) -> None:
@@ -212,7 +222,8 @@ class NetcdfStream:
     def close(self) -> None:
         """Close the file; closing twice does no harm."""
         if self._dataset.isopen():
-            self._dataset.close()
+            with _failing_as_file(self.path):
+                self._dataset.close()
 
     def __enter__(self) -> Self:
         return self
@@ -249,7 +260,9 @@ def resume_stream(
         return stream
     except FileNotFoundError:
         _log.warning("%s is missing: begun anew", path)
-    except (OSError, RuntimeError, IndexError, KeyError) as error:
+    except CannotWriteError:  # the disk is at fault, not the file
+        raise
+    except (OSError, _UnreadableError, RuntimeError, IndexError, KeyError) as error:
         damaged = _free_name(path.with_name(f"{path.name}.damaged"))
         path.replace(damaged)
         _log.warning(
@@ -279,7 +292,7 @@ def write_static(
     if path.exists():
         raise FileExistsError(f"{path} exists already")
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
+    with _failing_as_file(path), netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
         _define(dataset, specs, coordinates, attributes, precision, compression)
         _fill(dataset, specs, arrays)
     aside.replace(path)
@@ -320,6 +333,45 @@ def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compressi
         if compression != "none" and n_bytes >= SMALL_RECORD:
             options |= {"compression": compression, "complevel": 1, "shuffle": True}
     return dataset.createVariable(spec.name, np.dtype(precision), spec.dims, fill_value=False, **options)
+
+
+def _open_to_append(path: Path) -> Any:
+    """Open a stream; of each variable HDF5 may keep one chunk in memory.
+
+    A record is written once and never looked at again, but the default cache grows to 16 MB per variable.
+    """
+    dataset = netCDF4.Dataset(path, "a")
+    for variable in dataset.variables.values():
+        chunks = variable.chunking()
+        if chunks not in ("contiguous", None):
+            variable.set_var_chunk_cache(size=int(np.prod(chunks)) * variable.dtype.itemsize, nelems=1)
+    return dataset
+
+
+class CannotWriteError(OSError):
+    """A file could not be written; what was stored before is whole."""
+
+
+class _UnreadableError(Exception):
+    """A stored file is damaged."""
+
+
+@contextmanager
+def _failing_as_file(path: Path) -> Iterator[None]:
+    """Report what the netCDF library could not write as an error of the file system, which it mostly is.
+
+    Raises
+    ------
+    CannotWriteError
+        In place of the library's ``RuntimeError`` or any other ``OSError``.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if isinstance(error, FileExistsError):
+            raise
+        problem = f"cannot be written ({error}): is the disk full?"
+        raise CannotWriteError(errno.EIO, problem, str(path)) from error
 
 
 def _fill(dataset: Any, specs: Iterable[VariableSpec], arrays: Mapping[str, ArrayLike]) -> None:
@@ -364,9 +416,16 @@ def _copy(source: Any, target: Any, n_records: int) -> None:
         twin.setncatts(variable.__dict__)
         if "time" in variable.dimensions:
             for record in range(n_records):
-                twin[record] = variable[record]
+                twin[record] = _read(variable, record)
         else:
-            twin[...] = variable[...]
+            twin[...] = _read(variable, ...)
+
+
+def _read(variable: Any, index: Any) -> np.ndarray:
+    try:
+        return variable[index]
+    except (RuntimeError, OSError) as error:
+        raise _UnreadableError(f"{variable.name}: {error}") from error
 
 
 def _storage_options(variable: Any) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class BandEvolution:
     def __init__(self, hamiltonian: Hamiltonian, grid: PhaseSpaceGrid, band: int, options: EquationOptions):
         if not 0 <= band < hamiltonian.n_orbitals:
             last = hamiltonian.n_orbitals - 1
-            raise CaseError(f"band {band} was asked for, but the Hamiltonian has bands 0 to {last}")
+            raise CaseError(f"bands.select: band {band} was asked for, the Hamiltonian has bands 0 to {last}")
         self.hamiltonian = hamiltonian
         self.grid = grid
         self.band = band
