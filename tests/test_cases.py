@@ -35,6 +35,8 @@ def fields(run):
     relaxation = run.case.relaxation
     if relaxation.rate != 0.0 and relaxation.conserve != "nothing":
         names += LOCAL_FIELDS
+    if run.case.mean_field.kind != "none":
+        names.append("mean_field_potential")
     of_position = dict.fromkeys(names, (*head, *positions))
     return of_position | {"momentum_distribution": (*head, *momenta)}
 
@@ -76,6 +78,7 @@ def test_scalars(finished):
     _, run = finished
     scalars = run.scalars
     own = set(OWN_SCALARS) if run.case.equation.method == "matrix" else set()
+    own |= {"interaction_energy"} if run.case.mean_field.kind != "none" else set()
     expected = SCALARS | {f"current_total_{name[1:]}" for name in axes(run)[1]}
     assert set(scalars.data_vars) == expected | own | {"time_step"}
     for name in expected:
@@ -85,7 +88,7 @@ def test_scalars(finished):
     if run.case.reservoirs:  # particles come and go
         return
     assert abs(scalars["particle_number_drift"]).max() < 1e-12
-    if not np.any(run.case.hamiltonian.force):  # a uniform force does work
+    if not np.any(run.case.hamiltonian.force) and "interaction_energy" not in scalars:  # a uniform force does work
         assert abs(scalars["energy_drift"]).max() < 1e-5
 
 

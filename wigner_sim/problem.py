@@ -85,7 +85,7 @@ class Problem:
             return MatrixMoyal(self.hamiltonian, self.grid, self.bands, self.options)
         bands = [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
         if self.interaction is not None:
-            return InteractingStack(bands, self.interaction)
+            return InteractingStack(bands, interaction=self.interaction)
         return BandStack(bands, self.baths.terms(bands))
 
     def initial_density(self, stack: PhaseSpaceSystem) -> np.ndarray:

@@ -15,10 +15,11 @@ from wigner_sim.propagator import Propagator
 
 CASE = Path(__file__).parent
 LENGTH, MU, TEMPERATURE = 96.0, -1.2, 0.08
-MODES = (1, 2, 3, 4, 6)
-PLASMA = ("mean_field.kind=poisson", "mean_field.strength=0.02")
+MODES = (1, 2, 4, 6)
+PLASMA = ("mean_field.kind=poisson", "mean_field.strength=0.06")
 SOUND = ("mean_field.kind=contact", "mean_field.strength=2.0")
-WEAK = ("mean_field.kind=contact", "mean_field.strength=0.35")
+#: Fewer and slower electrons, whose velocities reach that of the wave.
+DAMPED_MU, DAMPED_MODE, DAMPED_STRENGTHS = -1.5, 3, (0.15, 0.5)
 
 
 # --- the Lindhard function, from the Bloch Hamiltonian alone ---
@@ -34,7 +35,7 @@ def bands(k):
 
 
 def transitions(q, n_k=4096, mu=MU, temperature=TEMPERATURE):
-    """Energy differences and weights ``(f_n - f_m) |<m|n>|^2`` from k - q/2 to k + q/2, in the band and to the other."""
+    """Energies and weights ``(f_n - f_m) |<m|n>|^2`` of transitions from k - q/2 to k + q/2, by bands."""
     k = 2 * np.pi * np.arange(n_k) / n_k
     (e_1, u_1), (e_2, u_2) = bands(k - q / 2), bands(k + q / 2)
     overlap = np.abs(np.einsum("kom,kon->kmn", u_2.conj(), u_1)) ** 2
@@ -65,12 +66,12 @@ def mode_frequency(q, kind, strength):
     return brentq(lambda w: 1 - kernel(q, kind, strength) * lindhard(q, w), 1.0005 * continuum(q), 1.5)
 
 
-def response(q, times, strength):
+def response(q, times, strength, mu=MU):
     """Density wave of a contact interaction in linear response, by Volterra's equation in time.
 
-    ``n(t) = n_free(t) + K int_0^t chi(t - t') n(t') dt' + K chi_inter n(t)``, the other band following at once.
+    ``n(t) = n_free(t) + K int_0^t chi(t - t') n(t') dt' + K chi_inter n(t)``; the other band follows at once.
     """
-    (energy, weight), up, down = transitions(q)
+    (energy, weight), up, down = transitions(q, 1024, mu)
     chi_inter = sum(np.mean(-w / e) for e, w in (up, down))
     phases = np.exp(-1j * np.multiply.outer(times, energy))
     chi = (-1j * (phases * weight).mean(axis=1)).real
@@ -86,9 +87,9 @@ def response(q, times, strength):
 # --- the kinetic equation ---
 
 
-def density_wave(mode, *overrides, every=0.5):
+def density_wave(mode, *overrides, every=1.0, mu=MU):
     """Times and the amplitude of ``n(x)`` at a wave number, from a run of the case."""
-    wave = f'initial_state.mu="{MU} + 0.01*cos(2*pi*{mode}*x/L)"'
+    wave = f'initial_state.mu="{mu} + 0.01*cos(2*pi*{mode}*x/L)"'
     problem = build_problem(wigner_sim.load_case(CASE).with_overrides([wave, *overrides]))
     stack = problem.stack()
     propagator = Propagator(stack, problem.stepper, problem.initial_density(stack), every / 2)
@@ -112,6 +113,15 @@ def fit(times, signal, guess, skipped=0.35):
     return found[2], found[3]
 
 
+def damped(strength, *overrides, end=160.0):
+    """Times, the kinetic density wave and that of linear response, each over its first value."""
+    setting = ("mean_field.kind=contact", f"mean_field.strength={strength}", f"time.end={end}")
+    times, signal = density_wave(DAMPED_MODE, *setting, *overrides, mu=DAMPED_MU)
+    finer = np.linspace(0, times[-1], 4 * (len(times) - 1) + 1)
+    expected = response(2 * np.pi * DAMPED_MODE / LENGTH, finer, strength, DAMPED_MU)[::4]
+    return times, signal / signal[0], expected
+
+
 def main():
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -133,15 +143,14 @@ def main():
             print(f"{name} q = {q:.4f}: omega {frequency:.5f}, Lindhard {expected:.5f}", flush=True)
     left.set(xlabel="$q$", ylabel=r"$\omega$", xlim=(0, fine[-1]), ylim=(0, None))
     left.legend(fontsize=8)
-    q, strength = 2 * np.pi * 2 / LENGTH, float(WEAK[1].split("=")[1])
-    times, signal = density_wave(2, *WEAK)
-    finer = np.linspace(0, times[-1], 8 * (len(times) - 1) + 1)
-    right.plot(finer, response(q, finer, strength), color="0.4", label="linear response (Lindhard)")
-    right.plot(times[::4], signal[::4] / signal[0], ".", color="C0", label="kinetic, order 2")
-    right.set(xlabel="$t$", ylabel="$n_q(t)/n_q(0)$", title=f"strength {strength:g}: Landau damping")
+    for strength, color in zip(DAMPED_STRENGTHS, ("C2", "C3"), strict=True):
+        times, signal, expected = damped(strength)
+        right.plot(times, expected, color="0.5", label="linear response" if color == "C2" else None)
+        right.plot(times[::2], signal[::2], ".", color=color, label=f"kinetic, strength {strength:g}")
+        difference = np.abs(signal - expected).max()
+        print(f"strength {strength}: largest difference from linear response {difference:.1e}")
+    right.set(xlabel="$t$", ylabel="$n_q(t)/n_q(0)$", title="Landau damping", xlim=(0, times[-1]))
     right.legend(fontsize=9)
-    difference = np.abs(signal / signal[0] - response(q, finer, strength)[::8]).max()
-    print(f"Landau damping: largest difference from linear response {difference:.1e}")
     figure.savefig(CASE / "figure.png", dpi=100, metadata={"Software": "wigner_sim"})
 
 

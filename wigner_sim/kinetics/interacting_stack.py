@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class _PotentialOnGrid:
         return np.asarray(self.values[points] + (t - self.time) * self.rate[points])
 
 
+@dataclass(frozen=True)
 class InteractingStack(BandStack):
     """The equations of bands that interact through their density; satisfies ``steppers.SplitEquation``.
 
@@ -47,7 +49,13 @@ class InteractingStack(BandStack):
     ----------
     bands : sequence of BandEvolution
         All of one Hamiltonian.
+    couplings : empty
     interaction : Interaction
+
+    Raises
+    ------
+    CaseError
+        As :class:`MeanField`.
 
     Notes
     -----
@@ -56,11 +64,15 @@ class InteractingStack(BandStack):
     order, with the mean field renewed at every stage of RK4.
     """
 
-    def __init__(self, bands: Sequence[BandEvolution], interaction: Interaction):
-        super().__init__(bands)
-        object.__setattr__(self, "mean_field", MeanField(bands, interaction))
+    interaction: Interaction = field(kw_only=True)
 
-    mean_field: MeanField
+    def __post_init__(self) -> None:
+        _ = self.mean_field  # refuses at once what cannot be done
+
+    @cached_property
+    def mean_field(self) -> MeanField:
+        """The bands with their interaction."""
+        return MeanField(self.bands, self.interaction)
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Time derivative of all bands."""
@@ -73,7 +85,7 @@ class InteractingStack(BandStack):
     @cached_property
     def flows(self) -> Sequence[StackedFlow | Term]:
         """Streaming, acceleration and, where there is anything, the rest."""
-        flows: list = [StreamingOfBands(self.mean_field), AccelerationByDensity(self.mean_field)]
+        flows: list[Any] = [StreamingOfBands(self.mean_field), AccelerationByDensity(self.mean_field)]
         if any(band.has_remainder for band in self.mean_field.bands):
             flows.append(InteractingFlow(self.mean_field, remainder=True))
         return flows
@@ -92,8 +104,8 @@ class InteractingStack(BandStack):
         """The bands in the mean field of a state, which changes at the rate it has there."""
         potentials = self.mean_field.potentials(w)
         first = self.bands[0]
-        field = _PotentialOnGrid(first.grid, potentials.total, potentials.rate, t)
-        hamiltonian = with_potential(first.hamiltonian, field)
+        potential = _PotentialOnGrid(first.grid, potentials.total, potentials.rate, t)
+        hamiltonian = with_potential(first.hamiltonian, potential)
         return [BandEvolution(hamiltonian, first.grid, band.band, band.options) for band in self.bands]
 
     @property

@@ -28,6 +28,7 @@ from wigner_sim.kinetics.equation import dealiasing_factor, moyal_coefficients
 from wigner_sim.kinetics.external_field import ExternalField
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming
 from wigner_sim.kinetics.velocity import Velocity
+from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace
 
 
@@ -182,17 +183,16 @@ class MeanField:
 
     def potentials(self, w: FloatArray) -> MeanPotentials:
         """The mean field of a state w (b, *x, *k)."""
-        s, d = self.grid.n_position_axes, self.grid.n_momentum_axes
+        s = self.grid.n_position_axes
         current_divergence = np.zeros(self.grid.n_x)
         for i in range(s):
             j = sum(
                 self.grid.integrate_momenta(w_band * band.group_velocity[i])
                 for w_band, band in zip(w, self.bands, strict=True)
             )
-            current_divergence += self._gradient(np.asarray(j), i)
+            current_divergence += self.gradient(np.asarray(j), i)
         bare = self._bare_density(w)
         excess = bare - (bare.mean() if self.interaction.background is None else self.interaction.background)
-        assert d
         return MeanPotentials(
             self._convolved(excess),
             self._convolved(self._smeared_density(w)),
@@ -219,10 +219,11 @@ class MeanField:
                     smeared = sum(
                         self.grid.integrate_momenta(g * w_band) for g, w_band in zip(metric, w, strict=True)
                     )
-                    total += 0.5 * self._gradient(np.asarray(smeared), i, j)
+                    total += 0.5 * self.gradient(np.asarray(smeared), i, j)
         return total
 
-    def _gradient(self, values: FloatArray, *axes: int) -> FloatArray:
+    def gradient(self, values: FloatArray, *axes: int) -> FloatArray:
+        """Derivative of a function of position (*x) along axes."""
         d = self.grid.n_momentum_axes
         symbol = self._space.symbol(values.reshape(*values.shape, *(1,) * d))
         return symbol.derivative(*axes).reshape(self.grid.n_x)
@@ -274,7 +275,7 @@ class InteractingFlow:
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """State after ``dt``, external fields frozen at ``t``."""
         radius = max(part.spectral_radius(t) for part in self._parts(w, t))
-        scheme = PhaseSpaceFlow._scheme
+        scheme = ExplicitRungeKutta("rk4", RK4)
         n = max(1, int(np.ceil(abs(dt) * radius / (0.5 * scheme.stability_limit))))
         frozen = _AtTime(self, t)
         for _ in range(n):
@@ -306,7 +307,7 @@ class InteractingFlow:
     def _push(self, potential: FloatArray) -> list[FloatArray]:
         grid = self._mean_field.grid
         ones = (1,) * grid.n_momentum_axes
-        gradients = (self._mean_field._gradient(potential, i) for i in range(grid.n_position_axes))
+        gradients = (self._mean_field.gradient(potential, i) for i in range(grid.n_position_axes))
         return [-gradient.reshape(*grid.n_x, *ones) for gradient in gradients]
 
     def _third_of_bands(self, band: InteractingBand) -> dict[tuple[int, MultiIndex], FloatArray]:
