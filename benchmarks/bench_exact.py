@@ -104,11 +104,11 @@ def textbook(n_sites, n_x, n_k):
 def commutator(n_sites, n_x, n_k):
     """RK4 of ``-i [H, rho]`` with sparse H; the state is given."""
     operator, occupied, h, sites, symbol = _matrices(n_sites, n_x, n_k)
-    projector = band_projector(operator, h, sites).matrix
-    rho_0 = projector @ occupied @ projector
+    band = band_projector(operator, h, sites)
+    rho_0 = band.matrix @ occupied @ band.matrix
     sparse = scipy.sparse.csr_array(np.where(np.abs(operator) > 1e-14, operator, 0))
-    radius = 2 * float(abs(sparse).sum(axis=1).max())
-    n_steps = int(np.ceil(radius * DURATION / (120 * 0.3 * AGREEMENT / (radius * DURATION)) ** 0.25))
+    phase = DURATION * float(np.ptp(band.energies))  # largest angle an element turns by
+    n_steps = int(np.ceil(phase / (120 * 0.3 * AGREEMENT / phase) ** 0.25))
     h_step = DURATION / n_steps
 
     def rate(rho):
