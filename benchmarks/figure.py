@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from harness import parser
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -26,15 +27,31 @@ def rows_of(directory, name):
     return json.loads(path.read_text())["tables"][0]["rows"] if path.exists() else []
 
 
+def plain_ticks(x_axis, y_axis):
+    """No labels between the chosen ticks; numbers, not powers."""
+    x_axis.set_minor_formatter(NullFormatter())
+    y_axis.set_minor_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+    )
+    y_axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def exact_panel(axes, rows):
     for name, label in LABELS.items():
         chosen = [row for row in rows if row["candidate"] == name]
         if chosen:
             sizes = [int(row["sites"].split("x")[0]) for row in chosen]
-            axes.loglog(sizes, [row["seconds"] for row in chosen], "o-", label=label)
+            (line,) = axes.loglog(sizes, [row["seconds"] for row in chosen], "o-", label=label)
+            missed = [
+                (n, row["seconds"]) for n, row in zip(sizes, chosen, strict=True) if row["error"] > 1e-3
+            ]
+            if missed:
+                axes.plot(
+                    *zip(*missed, strict=True), "o", color=line.get_color(), mfc="w", label="error above 1e-3"
+                )
     sizes = sorted({int(row["sites"].split("x")[0]) for row in rows})
     axes.set_xticks(sizes, [str(n) for n in sizes])
-    axes.set_xticks([], minor=True)
+    plain_ticks(axes.xaxis, axes.yaxis)
     axes.set(xlabel="sites per side, two orbitals", ylabel="seconds for f at T = 4", title="Same crystal")
     axes.legend(fontsize=7)
 
@@ -60,6 +77,8 @@ def scaling_panel(axes, rows):
     points = [row["points"] for row in first]
     per_point = first[-1]["ms per step"] / points[-1]
     axes.loglog(points, [per_point * p for p in points], "k:", lw=1, label="in proportion")
+    axes.set_xticks(points, [str(p) for p in points])
+    plain_ticks(axes.xaxis, axes.yaxis)
     axes.set(xlabel="points of phase space", ylabel="ms per step", title="One band, order 2")
     axes.legend(fontsize=7)
 

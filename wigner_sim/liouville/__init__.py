@@ -7,17 +7,10 @@ gradient expansion is used, so a sign error in it cannot cancel (``docs/theory.m
 :func:`exact_system` is the way in: it takes any grid, with a magnetic field or not.  If position axes are
 missing, as in f(x; kx, ky), every canonical momentum along them is a problem of its own (a *fibre*).
 
-Cost: 2,000 states take 0.7 GB and, on two cores, half a minute for a spectral projector, two for a purified
-one and a few seconds per output time; memory goes as the square and time as the cube of the number of states,
-and both are proportional to the number of fibres.  Chains with 64 fibres, two orbitals, on one core:
-
-======  ===========  =========  ===============
-sites   projectors   per time   memory
-======  ===========  =========  ===============
-80      2 s          0.3 s      0.3 GB
-200     12 s         1.5 s      1.2 GB
-400     104 s        16 s       4 GB
-======  ===========  =========  ===============
+Cost: one diagonalisation per case and fibre, real or in blocks of conserved momenta where the matrix allows,
+and two matrix products per output time and band: time as the cube and memory as the square of the number of
+states, both in proportion to the number of fibres.  Above ``MAXIMUM_STATES`` a ring or torus is followed by
+its occupied wave functions alone, :func:`large_system`.  Measured in ``docs/performance_exact.md``.
 """
 
 from wigner_sim.liouville.evolution import TimeDependentOperator, evolve_driven, evolve_static

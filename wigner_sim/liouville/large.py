@@ -42,9 +42,10 @@ from wigner_sim.weyl import (
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
-#: Largest number of states, and of complex numbers in the wave functions (4 GB).
+#: Largest number of states, of sites, and of complex numbers in the wave functions (1 GB and a few copies).
 MAXIMUM_SPARSE_STATES = 20000
-MAXIMUM_WAVE_ELEMENTS = 1 << 28
+MAXIMUM_SITES = 8192
+MAXIMUM_WAVE_ELEMENTS = 1 << 26
 #: Columns that are worked on together (they stay near the caches).
 _COLUMNS = 64
 #: Part of the gap over which the polynomial of a projector steps; error of that step.
@@ -178,15 +179,17 @@ def large_system(hamiltonian: Hamiltonian, grid: PhaseSpaceGrid) -> LargeSystem:
     Raises
     ------
     CaseError
-        If a position axis is missing, or there are more than ``MAXIMUM_SPARSE_STATES`` states.
+        If a position axis is missing, or there are more than ``MAXIMUM_SPARSE_STATES`` states or
+        ``MAXIMUM_SITES`` sites.
     """
     if grid.n_position_axes != grid.n_momentum_axes:
         raise CaseError("a sparse exact reference needs a position axis for every momentum axis")
     lattice = grid_lattice(grid, hamiltonian.orbital_positions)
-    if lattice.n_states > MAXIMUM_SPARSE_STATES:
+    n_sites = lattice.n_states // lattice.n_orbitals
+    if lattice.n_states > MAXIMUM_SPARSE_STATES or n_sites > MAXIMUM_SITES:
         raise CaseError(
-            f"the exact reference would need {lattice.n_states} states, more than {MAXIMUM_SPARSE_STATES}: "
-            "use fewer sites"
+            f"the exact reference would need {lattice.n_states} states on {n_sites} sites, more than "
+            f"{MAXIMUM_SPARSE_STATES} on {MAXIMUM_SITES}: use fewer sites"
         )
     return LargeSystem(hamiltonian, grid, lattice)
 

@@ -33,8 +33,9 @@ MatrixFunction = Callable[[FloatArray, FloatArray, float], NDArray]
 _ROUNDING = 1e-14
 #: Points at which a sampled operator is checked against its symbol.
 _CHECKS = 200
-#: Symbol values held at once.
+#: Symbol values held at once, and largest number of bonds of all fibres.
 _MOST_POINTS = 1 << 21
+_MOST_BONDS = 1 << 23
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +201,7 @@ def bond_sampler(
     labels: Sequence[tuple[float, ...]],
     times: Sequence[float] = (0.0,),
 ) -> BondSampler | None:
-    """Sampler of a short-ranged symbol; None if it joins cells more than a quarter of the ring apart.
+    """Sampler of a short-ranged symbol; None if it joins cells over a quarter of the ring, or too many.
 
     The reach is read off a few positions and checked at random points of phase space, at each of ``times``.
     """
@@ -209,7 +210,8 @@ def bond_sampler(
     reach = np.zeros(lattice.n_kept, dtype=int)
     for t in times:
         reach = np.maximum(reach, _reach(symbol, lattice, fibres, rng, t))
-    if any(4 * r + 2 > n for r, n in zip(reach, lattice.sites, strict=True)):
+    n_bonds = len(fibres) * prod(int(n * (4 * r + 2)) for r, n in zip(reach, lattice.sites, strict=True))
+    if any(4 * r + 2 > n for r, n in zip(reach, lattice.sites, strict=True)) or n_bonds > _MOST_BONDS:
         return None
     found = BondSampler(symbol, lattice, fibres, tuple(int(r) for r in reach))
     return found if all(map(found.represents, times)) else None
