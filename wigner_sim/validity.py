@@ -8,7 +8,7 @@ size, so the error at time t is about, or less where residuals cancel,
 .. math:: \int_0^t \max_{x,k} |R|\,dt' ,
 
 given relative to the largest ``|f|`` at the start.  No constant is fitted; measured against exact dynamics,
-it is right within a factor of 3 (docs/validity.md).
+it is right within a factor of 3 unless residuals cancel over long oscillations (docs/validity.md).
 """
 
 from __future__ import annotations
