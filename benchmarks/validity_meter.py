@@ -100,5 +100,20 @@ def draw(results: dict[str, list[dict]]) -> None:
     figure.savefig(FIGURE, dpi=130)
 
 
+def table(results: dict[str, list[dict]]) -> str:
+    """Predicted over measured error of every subject, by order, as a Markdown table."""
+    lines = ["| crystal | dilations | order 0 | order 1 | order 2 |", "|---|---|---|---|---|"]
+    for name, rows in results.items():
+        dilations = ", ".join(f"{d:g}" for d in sorted({row["dilation"] for row in rows}))
+        cells = []
+        for order in (0, 1, 2):
+            chosen = sorted((r for r in rows if r["order"] == order), key=lambda row: row["dilation"])
+            cells.append(", ".join(f"{row['predicted'] / row['measured']:.2f}" for row in chosen))
+        lines.append(f"| `{name}` | {dilations} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    draw(measure(sys.argv[1:] or list(SUBJECTS)))
+    measured = measure(sys.argv[1:] or list(SUBJECTS))
+    draw(measured)
+    print(table(measured))

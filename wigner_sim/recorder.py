@@ -154,7 +154,7 @@ class Recorder:
         self._initial = {name: np.asarray(values) for name, values in state["initial"].items()}
         for name, schedule in self._schedules.items():
             schedule.restore(state["schedules"][name])
-        if self._validity is not None:
+        if self._validity is not None and state.get("validity"):
             self._validity.restore(state["validity"])
 
 

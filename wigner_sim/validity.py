@@ -3,12 +3,12 @@ r"""How far a run can be trusted: small numbers of the expansion, and a predicte
 The prediction is a measurement of what the equation of order m leaves out.  On the state of the run, star
 products give the rate of f through a higher order (:mod:`wigner_sim.kinetics.exact_rate`); its difference R
 to the rate of the kinetic equation is the residual.  Errors are carried along by a flow that keeps their
-size, so the error at time t is at most about
+size, so the error at time t is about, or less where residuals cancel,
 
 .. math:: \int_0^t \max_{x,k} |R|\,dt' ,
 
-given relative to the largest ``|f|`` at the start.  No constant is fitted: against exact dynamics the number
-is between 1 and 3 times the measured error wherever the expansion converges (docs/validity.md).
+given relative to the largest ``|f|`` at the start.  No constant is fitted; measured against exact dynamics,
+it is right within a factor of 3 unless residuals cancel over long oscillations (docs/validity.md).
 """
 
 from __future__ import annotations
