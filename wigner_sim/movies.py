@@ -22,6 +22,7 @@ from wigner_sim.figures import frames
 from wigner_sim.figures.encoders import Encoder, GifEncoder, Mp4Encoder, Pixels
 from wigner_sim.figures.frames import FloatArray, FrameSeries, Run
 from wigner_sim.figures.of_runs import plot_drifts, plot_largest_difference
+from wigner_sim.figures.packets import COLOURS as PACKET_COLOURS
 from wigner_sim.figures.packets import packet_overlay
 from wigner_sim.figures.panels import COLOURS, STYLE, ImagePanel, new_figure, panel
 from wigner_sim.figures.saving import free_path, provenance_text
@@ -195,9 +196,10 @@ class MoviePicture:
         per_map = 176 // max(len(maps), 1)
         colours = [cmap(np.linspace(0, 1, per_map))[:, :3] for cmap in maps.values()]
         greys = np.linspace(0, 1, 32)[:, None] * np.ones(3)
-        shades = np.linspace(0, 1, 24, endpoint=False)[:, None]
+        packets = np.array([to_rgb(colour) for colour in PACKET_COLOURS.values()])
+        shades = np.linspace(0, 1, 22, endpoint=False)[:, None]
         lines = [shades + (1 - shades) * np.array(to_rgb(colour)) for colour in COLOURS[:2]]
-        everything = np.concatenate([*colours, greys, *lines])
+        everything = np.concatenate([*colours, greys, packets, *lines])
         return np.round(255 * everything[:256]).astype(np.uint8)
 
 
