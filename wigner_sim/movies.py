@@ -35,6 +35,7 @@ from wigner_sim.figures.movie_panels import (
 )
 from wigner_sim.figures.of_runs import plot_drifts, plot_largest_difference
 from wigner_sim.figures.overlays import overlays_of
+from wigner_sim.figures.packets import COLOURS as PACKET_COLOURS
 from wigner_sim.figures.panels import COLOURS, STYLE, ImagePanel, Panel, TimePanel, new_figure, panel
 from wigner_sim.figures.quantities import DatasetRun
 from wigner_sim.figures.saving import free_path, provenance_text
@@ -254,9 +255,10 @@ class MoviePicture:
         per_map = 176 // max(len(maps), 1)
         colours = [cmap(np.linspace(0, 1, per_map))[:, :3] for cmap in maps.values()]
         greys = np.linspace(0, 1, 32)[:, None] * np.ones(3)
-        shades = np.linspace(0, 1, 24, endpoint=False)[:, None]
+        packets = np.array([to_rgb(colour) for colour in PACKET_COLOURS.values()])
+        shades = np.linspace(0, 1, 22, endpoint=False)[:, None]
         lines = [shades + (1 - shades) * np.array(to_rgb(colour)) for colour in COLOURS[:2]]
-        everything = np.concatenate([*colours, greys, *lines])
+        everything = np.concatenate([*colours, greys, packets, *lines])
         return np.round(255 * everything[:256]).astype(np.uint8)
 
 
