@@ -64,6 +64,7 @@ def prepare(case: Case) -> Prepared:
     w = problem.initial_density(stack)
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     dt, reason = _time_step(case, problem, stack, w)
+    reason += problem.precision_note(stack, w, dt)
     return Prepared(case, problem, stack, _propagator(case, problem, stack, w, dt), reason, warnings)
 
 
