@@ -295,6 +295,26 @@ def measure_time(n, repeats, threads, tolerance=1e-6):
     return times, ratios
 
 
+def measure_magnetic(n, repeats, threads):
+    """The order-2 equation with a uniform field (eight quanta) against the exact flows without, per step."""
+    parallel.set_thread_count(threads)
+    flux = 16 * np.pi / n**2
+    equations = {
+        "order 0": without_remainder(n),
+        "order 2 with B, mixed third derivatives": evolution(n, 2, flux),
+        "order 2 with B, without them": evolution(n, 2, flux, terms=GeometricTerms(moyal=False)),
+    }
+    w = packet(equations["order 0"].grid)
+
+    def stepping(equation):
+        u = w.copy()
+        return lambda: STEPPERS["blanes_moan4"].step_in_place(equation, u, 0.0, 1.5)
+
+    times = in_turn({name: stepping(equation) for name, equation in equations.items()}, max(2, repeats // 2))
+    ratios = {f"{name} / order 0, one step": value / times["order 0"] for name, value in times.items()}
+    return times, ratios
+
+
 class WellMadeRungeKutta:
     """RK4 of the order-2 equation: exact parts in mixed representations, the rest by whole transforms."""
 
@@ -399,6 +419,7 @@ PARTS = {
     "pass": measure_pass,
     "threads": measure_threads,
     "time": measure_time,
+    "magnetic": measure_magnetic,
     "rk4": measure_rk4,
     "memory": measure_memory,
     "first_step": measure_first_step,
