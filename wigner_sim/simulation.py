@@ -83,6 +83,7 @@ def prepare(case: Case) -> Prepared:
     warnings += state_warnings(problem.grid, stack, w, case.monitors.spectral_tail)
     state = stack.assemble(w)
     dt, reason = _time_step(case, problem, stack, state)
+    reason += problem.precision_note(stack, state, dt)
     if case.limits.check_disk:
         n_steps = int(np.ceil(problem.duration / dt))
         forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wigner_sim import fourier
+from wigner_sim.kernels.plans import column_plan
 
 Array = NDArray[Any]
 
@@ -93,8 +94,6 @@ class Drift(NamedTuple):
 @lru_cache(maxsize=32)
 def block_layout(axes: MovedAxes, bits: int, lanes_per_vector: int) -> BlockLayout:
     """Tables of the blocks of a pass over ``axes``."""
-    from wigner_sim.kernels.transforms import column_plan
-
     strides = _padded_strides(axes.n_points, lanes_per_vector)
     points = np.array(list(product(*map(range, axes.n_points))), dtype=np.int64)
     offsets = points @ strides

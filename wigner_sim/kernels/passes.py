@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from wigner_sim.kernels.layout import (
     block_layout,
     mode_pairs,
 )
+from wigner_sim.kernels.plans import factorize
 from wigner_sim.parallel import share_out
 
 Array = NDArray[Any]
@@ -164,9 +164,6 @@ def _workspace(size: int, dtype: Any) -> Array:
     return spaces[dtype]
 
 
-@cache
 def can_transform(n_points: tuple[int, ...]) -> bool:
     """Whether the compiled transforms know these lengths."""
-    from wigner_sim.kernels.transforms import factorize
-
     return all(factorize(n) is not None for n in n_points)

@@ -211,8 +211,12 @@ def _full_symbol(term: MixedPhase, axes: MovedAxes, moved: range) -> FloatArray:
     """Values for every mode, from those with a halved last axis: S is odd."""
     grid = term.space.grid
     half = term.symbol
-    if len(moved) > len(term.axes):  # nothing acts along the further axes
-        raise ValueError("all orders of the Moyal product need one force per moved axis")
+    n_own = len(term.axes)
+    if len(moved) > n_own:  # the same for every mode of the further axes, along which nothing acts
+        n_further = prod(axes.n_points[n_own:])
+        own = MovedAxes(axes.outer, axes.n_points[:n_own], axes.periods[:n_own], n_further * axes.inner)
+        once = _full_symbol(term, own, moved[:n_own]).reshape(own.n_moved, axes.outer, n_further, axes.inner)
+        return np.repeat(once[:, None, :, 0], n_further, axis=1).reshape(axes.n_moved, axes.n_lanes)
     order = [*moved, *(axis for axis in range(grid.n_axes) if axis not in moved)]
     full_shape = [
         half.shape[axis] if axis == term.axes[-1] else grid.shape[axis] for axis in range(grid.n_axes)
