@@ -59,7 +59,7 @@ def advanced(stack, w, stepper, duration, n):
 
 
 def total_energy(stack, w):
-    energy = stack.effective_bands(w, 0.0)[0].total_energy_symbol
+    energy = stack.evolutions(w, 0.0)[0].effective(0.0).total_energy_symbol
     return float(stack.bands[0].grid.integrate(w[0] * energy)) - stack.mean_field.energy(w)
 
 
