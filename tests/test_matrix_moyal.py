@@ -14,6 +14,7 @@ import wigner_sim.matrix_moyal.parts as matrix_parts
 from wigner_sim import open_run
 from wigner_sim.convergence import compare
 from wigner_sim.errors import CaseError, InterruptedRunError
+from wigner_sim.exact_runs import _at_fixed_momentum
 from wigner_sim.figures import frames
 from wigner_sim.fourier import translate
 from wigner_sim.grid import PhaseSpaceGrid
@@ -382,6 +383,16 @@ def test_two_dimensions_repeat_one_where_nothing_depends_on_y():
         )
         states.append(evolved(system, "strang", system.assemble(np.stack([c, 0 * c])), 1.0, 0.1))
     np.testing.assert_allclose(states[1][:, :, :, 3], states[0], atol=1e-12)
+
+
+def test_exact_states_under_a_force_along_both_axes_of_a_square_grid():
+    h, grid = plane(1, n_x=12, n_k=12)
+    h = replace(h, force=lambda t: np.array([0.1, 0.2]))
+    exact, rho = coherent_state(h, grid)
+    snapshot = next(exact.evolve(rho, [0.5], time_step=0.25))
+    reference = _at_fixed_momentum(snapshot, grid, np.array([0.05, 0.1])).distribution
+    after = evolved(system_of(h, grid), "blanes_moan4", symbol_of(rho, h, grid), 0.5, 0.05)
+    np.testing.assert_allclose(np.einsum("ii...->...", after).real, reference, atol=1e-6)
 
 
 @pytest.mark.slow

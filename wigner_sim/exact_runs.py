@@ -109,9 +109,9 @@ def _at_fixed_momentum(
 ) -> LiouvilleSnapshot:
     """From the moving frame ``p = k - K`` back to k: translate by K, exactly for band-limited functions."""
     f, n_k = snapshot.distribution, snapshot.momentum_distribution
-    for i, shift in enumerate(gain):
-        f = translate(f, grid.momentum_axes[i], shift)
-        n_k = translate(n_k, grid.momentum_axes[i], shift)
+    for i, shift in enumerate(gain):  # axes counted from the front: pyfftw keeps one plan for -1 and -2
+        f = translate(f, grid.n_position_axes + i, shift)
+        n_k = translate(n_k, i, shift)
     return replace(snapshot, distribution=f, momentum_distribution=n_k)
 
 
