@@ -21,6 +21,7 @@ from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
 from wigner_sim.models.vector_potential import with_vector_potential
+from wigner_sim.parallel import thread_count
 from wigner_sim.runs import open_run, phase_variable
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
@@ -325,8 +326,12 @@ def describe(problem: Problem) -> Sequence[str]:
     bands = ", ".join(map(str, problem.bands))
     off = ", ".join(options.terms.switched_off()) or "nothing"
     moyal = f"Moyal filter {options.moyal_filter}, Moyal series {options.moyal_series}"
+    how = "on whole arrays"
+    if wants_engine(grid, options):
+        how = f"in compiled blocks, remainder {options.remainder}"
     return [
         f"grid: {points}; position periods in lattice constants: {size}",
         f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
         f"equation: order {options.order}, switched off: {off}, dealias {options.dealias}, {moyal}",
+        f"stepping: {problem.stepper.name} {how}, {problem.precision}, threads: {thread_count()}",
     ]
