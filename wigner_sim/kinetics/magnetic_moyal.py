@@ -11,20 +11,33 @@ The part with q alone belongs to exact streaming, the rest is made here.  Source
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations_with_replacement
 from math import factorial, prod
 
 import numpy as np
 
 from wigner_sim import fourier
-from wigner_sim.symbols import FloatArray, SymbolSpace
+from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
-#: Order of the Taylor series, and the largest ``time * rate`` it is used for (stable up to 2.83).
-_ORDER, _REACH = 4, 2.0
+#: Order of the Taylor series of a flow by ``time * largest rate``; longer ones are cut.
+_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
+#: Elements of a block of wavenumbers q that is worked on at once.
+_BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class _Product:
+    """One third derivative of E, with its weight, and the axes it belongs to."""
+
+    coefficient: FloatArray
+    index: MultiIndex
 
 
 class MagneticMoyal:
-    """What the field adds to the third derivatives; its flow is a Taylor series on whole arrays.
+    """What the field adds to the third derivatives.
 
     Parameters
     ----------
@@ -34,58 +47,96 @@ class MagneticMoyal:
 
     Notes
     -----
-    The derivatives of E contracted with the field vanish, so that the particle number is kept to rounding.
+    It does not couple different q: after a transform over the positions its flow is a Taylor series block by
+    block of wavenumbers.  The derivatives of E contracted with the field vanish, so that the particle number
+    is kept to rounding.
     """
 
     def __init__(self, space: SymbolSpace, band_energy: FloatArray):
         self._grid = grid = space.grid
         s, d = grid.n_position_axes, grid.n_momentum_axes
-        self._axes = tuple(range(-grid.n_axes, 0))
-        half = grid.shape[-1] // 2 + 1
-        wavenumbers = [*space.axis_wavenumbers[:-1], space.axis_wavenumbers[-1][..., :half]]
-        still = np.zeros((1,) * grid.n_axes)
-        q = [wavenumbers[i] if i < s else still for i in range(d)]
-        turned = [
-            q[i] - sum(grid.epsilon[s + i, s + j] * wavenumbers[s + j] for j in range(d)) for i in range(d)
-        ]
         energy = space.symbol(band_energy)
-        self._products: list[tuple[FloatArray, list[FloatArray], list[FloatArray]]] = []
+        self._products = []
         for index in combinations_with_replacement(range(d), 3):
             arrangements = factorial(3) / prod(factorial(count) for count in Counter(index).values())
             coefficient = arrangements / 24 * energy.derivative(*(s + i for i in index))
             if coefficient.any():
-                self._products.append((coefficient, [turned[i] for i in index], [q[i] for i in index]))
+                self._products.append(_Product(coefficient.reshape(grid.n_k), index))
+        momenta = [
+            space.axis_wavenumbers[s + j].reshape(space.axis_wavenumbers[s + j].shape[s:]) for j in range(d)
+        ]
+        #: what the field adds to each q, a function of the modes of k
+        self._turn = [
+            -sum((grid.epsilon[s + i, s + j] * momenta[j] for j in range(d)), start=np.zeros((1,) * d))
+            for i in range(d)
+        ]
+        halved = [q.reshape(q.shape[:s]) for q in space.axis_wavenumbers[:s]]
+        if s:
+            halved[-1] = halved[-1][..., : grid.shape[s - 1] // 2 + 1]
+        flat = [values.ravel() for values in np.broadcast_arrays(*halved)]
+        n_modes = len(flat[0]) if s else 1
+        self._q = np.array([*flat, *(np.zeros(n_modes) for _ in range(d - s))]).reshape(d, n_modes, *(1,) * d)
+        self._k_axes = tuple(range(-d, 0))
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Its contribution to d_t w."""
-        w_hat = -1j * fourier.rfftn(w, self._axes)
-        total = np.zeros(w.shape)
-        for coefficient, turned, q in self._products:
-            product = w_hat * (turned[0] * turned[1] * turned[2] - q[0] * q[1] * q[2])
-            total += coefficient * fourier.irfftn(product, self._grid.shape, self._axes)
-        return total
+        return self._in_modes(w, lambda z, symbols: self._rate(z, symbols))
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
-        """Taylor series of order 4 in as many equal steps as stability asks for."""
-        n = max(1, int(np.ceil(abs(dt) * self.spectral_radius(t) / _REACH)))
-        for _ in range(n):
-            term = w
-            for order in range(1, _ORDER + 1):
-                term = dt / (n * order) * self.rhs(term, t)
-                w = w + term
-        return w
+        """Taylor series, of the order and in as many equal steps as stability asks for."""
+        reach = abs(dt) * self.spectral_radius(t)
+        n = max(1, int(np.ceil(reach / _ORDERS[-1][0])))
+        last = next(order for limit, order in _ORDERS if reach / n <= limit)
+
+        def advance(z: Array, symbols: list[FloatArray]) -> Array:
+            for _ in range(n):
+                term = z
+                for order in range(1, last + 1):
+                    term = dt / (n * order) * self._rate(term, symbols)
+                    z = z + term
+            return z
+
+        return self._in_modes(w, advance)
 
     def spectral_radius(self, t: float) -> float:
         """Bound from the largest coefficients and wavenumbers."""
-        if not hasattr(self, "_largest_rate"):
-            self._largest_rate = sum(
-                float(np.abs(coefficient).max()) * _largest_difference(turned, q)
-                for coefficient, turned, q in self._products
-            )
         return self._largest_rate
 
+    @cached_property
+    def _largest_rate(self) -> float:
+        q = [float(np.abs(each).max()) for each in self._q]
+        turn = [float(np.abs(each).max()) for each in self._turn]
+        total = 0.0
+        for product in self._products:
+            i, j, l = product.index  # noqa: E741
+            largest = turn[i] * (q[j] + turn[j]) * (q[l] + turn[l]) + q[i] * turn[j] * (q[l] + turn[l])
+            total += float(np.abs(product.coefficient).max()) * (largest + q[i] * q[j] * turn[l])
+        return total
 
-def _largest_difference(turned: list[FloatArray], q: list[FloatArray]) -> float:
-    """Bound of ``|QQQ - qqq|``."""
-    largest = [(float(np.abs(a).max()), float(np.abs(b).max())) for a, b in zip(turned, q, strict=True)]
-    return prod(a for a, _ in largest) + prod(b for _, b in largest)
+    def _rate(self, z: Array, symbols: list[FloatArray]) -> Array:
+        z_hat = -1j * fourier.fftn(z, self._k_axes)
+        total = np.zeros_like(z)
+        for product, symbol in zip(self._products, symbols, strict=True):
+            total += product.coefficient * fourier.ifftn(z_hat * symbol, self._k_axes)
+        return total
+
+    def _in_modes(self, w: FloatArray, act: Callable[[Array, list[FloatArray]], Array]) -> FloatArray:
+        """Apply ``act`` to blocks of modes q, shape (modes, *k), together with QQQ - qqq of each product."""
+        grid = self._grid
+        axes = tuple(range(grid.n_position_axes))
+        w_hat = fourier.rfftn(w, axes) if axes else w.astype(complex)
+        modes = w_hat.reshape(self._q.shape[1], *grid.n_k)
+        rows = max(1, _BLOCK // prod(grid.n_k))
+        for first in range(0, len(modes), rows):
+            q = list(self._q[:, first : first + rows])
+            turned = [q[i] + self._turn[i] for i in range(len(q))]
+            symbols = [
+                _triple(turned, product.index) - _triple(q, product.index) for product in self._products
+            ]
+            modes[first : first + rows] = act(modes[first : first + rows], symbols)
+        return fourier.irfftn(w_hat, grid.n_x, axes) if axes else w_hat.real
+
+
+def _triple(q: Sequence[FloatArray], index: MultiIndex) -> FloatArray:
+    i, j, l = index  # noqa: E741
+    return q[i] * q[j] * q[l]
