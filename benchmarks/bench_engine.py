@@ -25,6 +25,8 @@ import pyfftw
 from wigner_sim import parallel
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_evolution import BandEvolution
+from wigner_sim.kinetics.equation import KineticEquation
+from wigner_sim.kinetics.fused import FusedFlows
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models.build import build_hamiltonian
 from wigner_sim.propagator import Propagator
@@ -244,10 +246,11 @@ def advance(equation, w, duration, n_steps, stepper="blanes_moan4"):
 
 def without_remainder(n):
     """The exact flows alone, Moyal terms included: what "order 0" means in the goals."""
-    switched_off = GeometricTerms(
-        berry=False, orbital_moment=False, metric=False, band_normalized_metric=False
-    )
-    return evolution(n, 2, terms=switched_off)
+    equation = evolution(n, 2)
+    streaming, acceleration = equation.equation().flows[:2]
+    bare = KineticEquation([streaming, acceleration], FusedFlows(streaming, acceleration))
+    equation._equations[0.0] = bare
+    return equation
 
 
 def steps_needed(equation, w, duration, tolerance, finest):

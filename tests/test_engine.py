@@ -20,6 +20,7 @@ from wigner_sim.kernels.plans import factorize
 from wigner_sim.kinetics import fused
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.fused import FusedFlows, Stage, group_stages
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.kinetics.terms import PhaseSpaceFlow
 from wigner_sim.problem import build_problem
@@ -130,6 +131,37 @@ def test_exact_flows_to_all_orders_are_those_of_the_terms(system):
         out = np.empty_like(w)
         equation.fused.advance(w, out, [(name, 0.7)])
         np.testing.assert_allclose(out, term.flow(w, 0.0, 0.7), atol=1e-13)
+
+
+@pytest.mark.parametrize("s", [0, 1, 2])
+def test_mixed_third_derivatives_are_those_of_the_moyal_term(s):
+    system = separable_plane(s, n_x=10, n_k=24, flux=0.1)
+    equation = system.evolution(2, split=True, engine="numpy").equation()
+    rest = equation.flows[-1]
+    assert rest.third_derivative
+    expected = PhaseSpaceFlow(system.space, _Along(rest.velocity, ()), rest.third_derivative).rhs
+    w = system.occupation()
+    part = MagneticMoyal(system.space, _band_energy(system))
+    assert relative(part.rhs(w, 0.0) - expected(w, 0.0), expected(w, 0.0)) < 1e-7
+    assert abs(part.rhs(noise(w.shape), 0.0).sum()) < 1e-12 * w.size
+
+
+def test_the_flow_of_the_mixed_third_derivatives_is_their_exponential():
+    system = SYSTEMS["(x, y; kx, ky) with B"]
+    part = system.evolution(2, split=True).equation().fused.beside
+    w = noise(system.grid.shape)
+    tau = 0.5 / part.spectral_radius(0.0)
+    term = expected = w
+    for n in range(1, 16):
+        term = tau / n * part.rhs(term, 0.0)
+        expected = expected + term
+    assert relative(part.flow(w, 0.0, tau) - expected, w) < 1e-3
+    assert relative(part.flow(w, 0.0, 40 * tau), w) < 3.0
+    np.testing.assert_allclose(part.flow(part.flow(w, 0.0, 0.01 * tau), 0.0, -0.01 * tau), w, atol=1e-9)
+
+
+def _band_energy(system):
+    return system.evolution(0).effective().energy[0].mean(axis=system.grid.position_axes, keepdims=True)
 
 
 class _Along:

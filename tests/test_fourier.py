@@ -66,3 +66,15 @@ def test_number_of_threads_changes_no_result_beyond_rounding(monkeypatch):
     monkeypatch.setattr(fourier, "_threads", 1)  # put back afterwards
     fourier.set_threads(2)
     np.testing.assert_allclose(fourier.rfftn(values, (0, 1)), one, atol=1e-12)
+
+
+def test_plans_of_different_axes_are_not_mixed_up():
+    """``hash((-1,)) == hash((-2,))`` in Python, and pyfftw looks its plans up by the hash."""
+    values = np.random.default_rng(0).random((8, 8))
+    for axis in (-1, -2):
+        expected = np.fft.fft(values, axis=axis)
+        np.testing.assert_allclose(fourier.fftn(values, (axis,)), expected, atol=1e-12)
+        np.testing.assert_allclose(fourier.ifftn(expected, (axis,)), values, atol=1e-12)
+        half = np.fft.rfft(values, axis=axis)
+        np.testing.assert_allclose(fourier.rfftn(values, (axis,)), half, atol=1e-12)
+        np.testing.assert_allclose(fourier.irfftn(half, (8,), (axis,)), values, atol=1e-12)

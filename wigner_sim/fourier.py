@@ -66,28 +66,48 @@ def derivative_wavenumbers(n_points: int, period: float) -> Array:
     return q
 
 
+def _from_front(values: Array, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The same axes counted from the front.
+
+    pyfftw looks its plans up by ``hash(axes)``, and Python has ``hash((-1,)) == hash((-2,))``.
+    """
+    return tuple(axis % np.ndim(values) for axis in axes)
+
+
 def fftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward complex transform over ``axes`` (unnormalised)."""
     if not axes:
         return np.asarray(values, dtype=complex)
-    return fftw.fftn(values, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
+    return fftw.fftn(
+        values, axes=_from_front(values, axes), planner_effort=PLANNER, threads=_threads_for(values)
+    )
 
 
 def ifftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Inverse complex transform over ``axes`` (normalised by 1/n)."""
     if not axes:
         return np.asarray(values, dtype=complex)
-    return fftw.ifftn(values, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
+    return fftw.ifftn(
+        values, axes=_from_front(values, axes), planner_effort=PLANNER, threads=_threads_for(values)
+    )
 
 
 def rfftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward real transform over ``axes``; the last of them is halved."""
-    return fftw.rfftn(values, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
+    return fftw.rfftn(
+        values, axes=_from_front(values, axes), planner_effort=PLANNER, threads=_threads_for(values)
+    )
 
 
 def irfftn(values: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """Inverse of :func:`rfftn`; ``shape`` are the real lengths along ``axes``."""
-    return fftw.irfftn(values, s=shape, axes=axes, planner_effort=PLANNER, threads=_threads_for(values))
+    return fftw.irfftn(
+        values,
+        s=shape,
+        axes=_from_front(values, axes),
+        planner_effort=PLANNER,
+        threads=_threads_for(values),
+    )
 
 
 def translate(values: Array, axis: int, shift: float, period: float = 2 * np.pi) -> Array:

@@ -28,6 +28,7 @@ from wigner_sim.matrix_moyal import MatrixMoyal
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
 from wigner_sim.models.vector_potential import with_vector_potential
+from wigner_sim.parallel import thread_count
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
 from wigner_sim.threads import set_threads
@@ -372,10 +373,14 @@ def describe(problem: Problem) -> Sequence[str]:
     )
     if problem.method == "matrix":
         equation = f"full matrix, all orders; bands to order {options.order}"
+    how = "on whole arrays"
+    if problem.method == "kinetic" and problem.interaction is None and wants_engine(grid, options):
+        how = f"in compiled blocks, remainder {options.remainder}"
     return [
         f"grid: {points}; position periods in lattice constants: {size}",
         f"Hamiltonian: {h.name}, {h.n_orbitals} orbitals, {kind}{force}, {driven}; bands {bands}",
         f"equation: {equation}",
+        f"stepping: {problem.stepper.name} {how}, {problem.precision}, threads: {thread_count()}",
         *problem.baths.describe(),
         *([] if problem.interaction is None else [f"mean field: {problem.interaction.kind} interaction"]),
     ]

@@ -3,6 +3,9 @@
 Everything is inlined into one kernel, and each helper is called from one place in it: that keeps the first
 compilation short.  ``work`` holds, in this order, real and imaginary part of: the block, two blocks more for
 kicks; then the scratch area of the transforms and two columns.
+
+numba keeps the compiled kernel by the time stamp of this file alone: after a change to the other modules of
+this package that emit code, touch it.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.fused import FusedFlows, fits_engine
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming, Term
-from wigner_sim.kinetics.velocity import DenseVelocity, NoVelocity, ProductVelocity, Velocity
+from wigner_sim.kinetics.velocity import DenseVelocity, ProductVelocity, Velocity
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace, poisson_contractions
 
 #: Filters of the Fourier modes of d_t w that a case can name.
@@ -164,7 +165,7 @@ def split_equation(
         acceleration = Acceleration(space, potential, n_orders, effective.force)
         terms = [streaming, acceleration]
         if wants_engine(grid, options):
-            fused = _fused_flows(streaming, acceleration, rest, options, always_rest)
+            fused = _fused_flows(streaming, acceleration, rest, band_energy, options, always_rest)
     elif effective.force is not None and (always_rest or effective.force.any()):
         terms = [Acceleration(space, potential, 1, effective.force)]
     if always_rest or not terms or not rest.vanishes:
@@ -197,6 +198,7 @@ def _fused_flows(
     streaming: Streaming,
     acceleration: Acceleration,
     rest: PhaseSpaceFlow,
+    band_energy: FloatArray,
     options: EquationOptions,
     always_rest: bool,
 ) -> FusedFlows:
@@ -205,11 +207,7 @@ def _fused_flows(
     bounded = bool(rest.third_derivative) and options.moyal_filter == "bounded"
     stencil = options.remainder == "stencil"
     if isinstance(rest.velocity, ProductVelocity) and kept is None and not bounded:
-        beside = (
-            PhaseSpaceFlow(streaming.space, NoVelocity(), rest.third_derivative)
-            if rest.third_derivative
-            else None
-        )
+        beside = MagneticMoyal(streaming.space, band_energy) if rest.third_derivative else None
         return FusedFlows(streaming, acceleration, rest.velocity, beside, stencil)
     if stencil:
         raise CaseError(

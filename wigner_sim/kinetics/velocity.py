@@ -40,18 +40,6 @@ class DenseVelocity:
         return float(np.abs(self.values[axis]).max())
 
 
-class NoVelocity:
-    """Nothing moves."""
-
-    def component(self, axis: int) -> FloatArray | None:
-        """None along any axis."""
-        return None
-
-    def largest_speed(self, axis: int) -> float:
-        """Zero."""
-        return 0.0
-
-
 class ProductVelocity:
     """Sum over terms of (function of x) times (function of k), never stored over phase space.
 
