@@ -31,10 +31,6 @@ def set_threads(n_threads: int) -> None:
     _threads = n_threads
 
 
-def _threads_for(values: Array) -> int:
-    return _threads if np.size(values) >= WORTH_SHARING else 1
-
-
 def enable_plan_cache(keep_seconds: float = 60.0) -> None:
     """Keep FFTW plans alive between calls of the array-in, array-out transforms below."""
     pyfftw.interfaces.cache.enable()
@@ -66,12 +62,14 @@ def derivative_wavenumbers(n_points: int, period: float) -> Array:
     return q
 
 
-def _from_front(values: Array, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The same axes counted from the front.
+def _options(values: Array, axes: tuple[int, ...]) -> dict[str, Any]:
+    """What every transform is planned with; axes are counted from the front.
 
     pyfftw looks its plans up by ``hash(axes)``, and Python has ``hash((-1,)) == hash((-2,))``.
     """
-    return tuple(axis % np.ndim(values) for axis in axes)
+    front = tuple(axis % np.ndim(values) for axis in axes)
+    threads = _threads if np.size(values) >= WORTH_SHARING else 1
+    return {"axes": front, "planner_effort": PLANNER, "threads": threads}
 
 
 def fftn(values: Array, axes: tuple[int, ...]) -> Array:
@@ -101,13 +99,7 @@ def rfftn(values: Array, axes: tuple[int, ...]) -> Array:
 
 def irfftn(values: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """Inverse of :func:`rfftn`; ``shape`` are the real lengths along ``axes``."""
-    return fftw.irfftn(
-        values,
-        s=shape,
-        axes=_from_front(values, axes),
-        planner_effort=PLANNER,
-        threads=_threads_for(values),
-    )
+    return fftw.irfftn(values, s=shape, **_options(values, axes))
 
 
 def translate(values: Array, axis: int, shift: float, period: float = 2 * np.pi) -> Array:
