@@ -76,25 +76,19 @@ def fftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward complex transform over ``axes`` (unnormalised)."""
     if not axes:
         return np.asarray(values, dtype=complex)
-    return fftw.fftn(
-        values, axes=_from_front(values, axes), planner_effort=PLANNER, threads=_threads_for(values)
-    )
+    return fftw.fftn(values, **_options(values, axes))
 
 
 def ifftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Inverse complex transform over ``axes`` (normalised by 1/n)."""
     if not axes:
         return np.asarray(values, dtype=complex)
-    return fftw.ifftn(
-        values, axes=_from_front(values, axes), planner_effort=PLANNER, threads=_threads_for(values)
-    )
+    return fftw.ifftn(values, **_options(values, axes))
 
 
 def rfftn(values: Array, axes: tuple[int, ...]) -> Array:
     """Forward real transform over ``axes``; the last of them is halved."""
-    return fftw.rfftn(
-        values, axes=_from_front(values, axes), planner_effort=PLANNER, threads=_threads_for(values)
-    )
+    return fftw.rfftn(values, **_options(values, axes))
 
 
 def irfftn(values: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
