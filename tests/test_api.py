@@ -211,6 +211,7 @@ def test_callables_may_be_swept(tmp_path):
 def test_every_verb_has_its_function():
     functions = {
         "new": "new_case", "status": "status_report", "movie": "make_movie", "plot": "plot_run", "bench": "",
+        "view": "make_viewer", "import": "import_model",
     }  # fmt: skip
     for verb in VERBS:
         name = functions.get(verb.name, verb.name)

@@ -46,7 +46,8 @@ def test_shipped_cases_start(directory, tmp_path, capsys):
     run = open_run(copy)
     assert run.status["state"] == "complete"
     assert run.scalars["time"][-1] == pytest.approx(end / 100, rel=1e-5)
-    assert np.abs(run.scalars["particle_number_drift"]).max() < 1e-12
+    if not run.case.reservoirs:  # which take and give
+        assert np.abs(run.scalars["particle_number_drift"]).max() < 1e-12
 
 
 def test_check_reports_and_writes_nothing(case, capsys):

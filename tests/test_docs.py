@@ -30,7 +30,7 @@ GUIDES = [
 ]
 PYTHON_GUIDES = [
     *GUIDES[:2],
-    *(ROOT / "docs" / f"{name}.md" for name in ("python_api", "figures", "models_import")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("python_api", "figures")),
 ]
 PAGES = [*GUIDES, *(case / "README.md" for case in CASES)]
 ALL_TEXT = [

@@ -69,7 +69,9 @@ def plain(hamiltonian, grid, symbol, times, band=0):
         for rho, (energies, vectors) in zip(states, spectra, strict=True):
             u = (vectors * np.exp(-1j * energies * t)) @ vectors.conj().T
             moved.append(u @ rho @ u.conj().T)
-        yield observe_state(np.reshape(moved, shape), np.reshape(operators, shape), grid, tau, t)
+        state = np.reshape(moved, shape)
+        current = system.bond_currents(t)(state, grid)
+        yield observe_state(state, np.reshape(operators, shape), grid, tau, t, current)
 
 
 # --- eigenstates ---
@@ -216,7 +218,8 @@ def test_conservation_and_time_reversal(driven):
         vectors, energies = state.basis, np.exp(-2j * state.energies)
         there = vectors @ (np.outer(energies, energies.conj()) * state.matrix) @ vectors.conj().T
     begun, ended = system.evolve([state], [0.0, 2.0], **options)
-    assert_same(ended, observe_state(there, system.operator(2.0), grid, np.zeros((2, 1)), 2.0))
+    current = system.bond_currents(2.0)(there, grid)
+    assert_same(ended, observe_state(there, system.operator(2.0), grid, np.zeros((2, 1)), 2.0, current))
     assert ended.particle_number == pytest.approx(begun.particle_number, rel=1e-13)
     np.testing.assert_allclose(np.linalg.eigvalsh(there), np.linalg.eigvalsh(forth), atol=1e-12)
     if not driven:
@@ -292,7 +295,8 @@ def test_all_fibres_of_a_forced_run_at_once():
     ]
     for i, t in enumerate(times):
         rho = np.stack([history[i] for history in by_fibre])
-        assert_same(fast[i], observe_state(rho, system.operator(t), grid, np.zeros((2, 2)), t))
+        current = system.bond_currents(t)(rho, grid)
+        assert_same(fast[i], observe_state(rho, system.operator(t), grid, np.zeros((2, 2)), t, current))
 
 
 def test_the_tolerance_of_a_driven_run_is_kept_with_few_steps(monkeypatch):

@@ -2,7 +2,8 @@
 
 Every verb of the command line is one function here: :func:`check`, :func:`run`, :func:`resume`,
 :func:`sweep`, :func:`status_report`, :func:`info`, :func:`exact`, :func:`compare`, :func:`converge`,
-:func:`make_movie`, :func:`plot_run`, :func:`new_case`, :func:`examples`, :func:`copy_example`, :func:`about`.
+:func:`make_movie`, :func:`make_viewer`, :func:`plot_run`, :func:`new_case`, :func:`import_model`,
+:func:`examples`, :func:`copy_example`, :func:`about`.
 They are imported when first used, so that ``import wigner_sim`` stays fast.
 """
 
@@ -33,6 +34,7 @@ _HOME = {
     "new_case": "wigner_sim.starting_points",
     "examples": "wigner_sim.starting_points",
     "copy_example": "wigner_sim.starting_points",
+    "import_model": "wigner_sim.importing",
     "about": "wigner_sim.versions",
     "citation": "wigner_sim.versions",
 }

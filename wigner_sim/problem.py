@@ -118,7 +118,9 @@ class Problem:
         stiffest = max(radii, key=lambda time: radii[time])
         times = {0.0, 0.5 * self.duration, stiffest} if self.hamiltonian.driven else {0.0}
         try:
-            start = w.astype(float, copy=False)  # rounding of a short state would be taken for an error
+            start = w.astype(
+                np.promote_types(w.dtype, float), copy=False
+            )  # rounding of a short state would be taken for an error
             choices = [
                 choose_step(self.stepper, stack, start, time, self.duration, tolerance) for time in times
             ]

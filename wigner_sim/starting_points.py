@@ -23,6 +23,10 @@ DEFAULT_TEMPLATE = "chain"
 LEFT_BEHIND = ("runs", "exact", "sweeps", "__pycache__")
 
 
+#: Files that a case refers to.
+REFERENCES = r"(?:python|pythtb|array|wannier90|tbmodels):([\w.-]+\.(?:py|npy|dat|hdf5))"
+
+
 def shipped_cases() -> Path:
     """Directory of the shipped cases.
 
@@ -103,7 +107,7 @@ def new_case(path: str | Path, template: str = DEFAULT_TEMPLATE, full: bool = Fa
         file, companions = shipped_cases() / template / CASE_FILE, shipped_cases() / template
     text = file.read_text(encoding="utf-8")
     path.mkdir(parents=True)
-    for name in sorted(set(re.findall(r"(?:python:|array:)([\w.-]+\.(?:py|npy))", text))):
+    for name in sorted(set(re.findall(REFERENCES, text))):
         source = companions / name
         shutil.copyfile(source if source.exists() else companions / f"{name}.txt", path / name)
     (path / CASE_FILE).write_text(full_text(text) if full else text, encoding="utf-8")

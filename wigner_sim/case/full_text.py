@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wigner_sim.case.keys import CaseKey, case_keys
+from wigner_sim.case.keys import CaseKey, case_keys, is_list_of_tables
 from wigner_sim.case.sections.initial_state import INITIAL_STATES
 from wigner_sim.case.toml_text import emit_value
 
@@ -43,6 +43,11 @@ def _section(section: str, keys: list[CaseKey], data: Mapping[str, Any]) -> Iter
     table: Any = data
     for name in filter(None, section.split(".")):
         table = table.get(name) if isinstance(table, Mapping) else None
+    if is_list_of_tables(section):
+        for entry in table or [None]:
+            yield f"#[[{section}]]" if entry is None else f"[[{section}]]"
+            yield from _keys(keys, entry or {})
+        return
     given = table if isinstance(table, Mapping) else {}
     if section:
         # a section that was left out and has keys that are required must stay out
@@ -50,6 +55,10 @@ def _section(section: str, keys: list[CaseKey], data: Mapping[str, Any]) -> Iter
         yield f"#[{section}]" if absent else f"[{section}]"
     if section == "initial_state":
         yield f"# The kind of state is one of {', '.join(map(emit_value, INITIAL_STATES))}."
+    yield from _keys(keys, given)
+
+
+def _keys(keys: list[CaseKey], given: Mapping[str, Any]) -> Iterator[str]:
     for key in keys:
         yield from textwrap.wrap(
             _meaning(key), _WIDTH, initial_indent="# ", subsequent_indent="#   ", break_long_words=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -43,6 +43,12 @@ def section_model(field: FieldInfo) -> type[Section] | None:
     given = [kind for kind in get_args(field.annotation) if kind not in (type(None), Ellipsis)]
     annotation = given[0] if len(given) == 1 else field.annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def is_list_of_tables(section: str) -> bool:
+    """Whether a section may stand several times, ``[[section]]``."""
+    field = CaseSections.model_fields.get(section)
+    return field is not None and get_origin(field.annotation) is tuple
 
 
 def expected_value(field: FieldInfo) -> str:

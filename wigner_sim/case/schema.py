@@ -71,7 +71,7 @@ class CaseSections(Section):
             if len(start) != n_axes:
                 problem = f"packet {number} has {len(start)} numbers, expected one per axis ({n_axes})"
                 raise inconsistent("trajectories", "starts", problem)
-        if chosen != "all" and self.trajectories.band not in chosen:
+        if self.trajectories.starts and chosen != "all" and self.trajectories.band not in chosen:
             problem = f"band {self.trajectories.band} is not among bands.select {list(chosen)}"
             raise inconsistent("trajectories", "band", problem)
 
