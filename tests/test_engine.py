@@ -399,6 +399,31 @@ def test_the_plain_path_never_imports_numba():
     assert result.stdout.split() == ["False", "False"]
 
 
+@pytest.mark.slow
+def test_damaged_kernels_in_the_cache_are_compiled_anew(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); from systems import separable_chain, STEPPERS\n"
+        "e = separable_chain(n=16).evolution(2, split=True); w = separable_chain(n=16).occupation()\n"
+        "print(STEPPERS['strang'].step(e, w, 0.0, 0.1).sum())"
+    )
+
+    def outcome():
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        )
+
+    first = outcome()
+    assert not first.stderr
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:-40])
+    damaged = outcome()
+    assert damaged.stdout == first.stdout
+    assert "kept kernels are unusable" in damaged.stderr
+
+
 def test_a_case_chooses_precision_threads_and_stencil(tmp_path):
     case = make_case(
         tmp_path, CHAIN, time__stepper="auto", time__precision="float32", equation__remainder="stencil"

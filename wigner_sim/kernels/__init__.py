@@ -1,7 +1,7 @@
 """Compiled inner loops: cache-sized blocks of phase space transformed, multiplied and moved in place.
 
-Nothing here knows physics.  :mod:`wigner_sim.kernels.compiled` needs numba, :mod:`wigner_sim.kernels.plain`
-does the same with pyfftw and numpy; which one serves is decided once, by :func:`numba_is_usable`.
+Nothing here knows physics.  Only :mod:`wigner_sim.kernels.passes`, and what it needs of plans and layouts, is
+imported by the rest of the package; numba is loaded when the first block is stepped.
 """
 
 from __future__ import annotations

@@ -160,7 +160,6 @@ def _kick(
             base = goal
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
 def run_blocks(
     source: Array,
     target: Array,
@@ -208,3 +207,14 @@ def run_blocks(
                 which = stage // 4
                 if orders[which]:
                     _kick(work, size, scratch, layout, drift, block, times[2 * which], orders[which])
+
+
+def compiled(kept: bool) -> Any:
+    """:func:`run_blocks` as machine code; ``kept`` between processes if there is a directory for it."""
+    options = {"nogil": True, "error_model": "numpy"}
+    if kept:
+        try:
+            return njit(cache=True, **options)(run_blocks)
+        except RuntimeError:  # neither the package nor the user has a directory that can be written
+            pass
+    return njit(**options)(run_blocks)

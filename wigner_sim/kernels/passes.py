@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ LARGEST_DIFFERENCE = 1.7306
 #: Elements below which threads cost more than they bring.
 _WORTH_SHARING = 1 << 15
 _local = threading.local()
+_kernels: dict[Any, Any] = {}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,19 +79,19 @@ class BlockPass:
         source, target : arrays (outer * moved * inner,), float64 or float32
             Contiguous; they may be the same.
         """
-        from wigner_sim.kernels.compiled import run_blocks
-
         layout, turns, drift = self._tables_for(8 * source.dtype.itemsize)
         size = 6 * block_elements(layout) if self.drift else 2 * block_elements(layout)
         width = 64 // source.dtype.itemsize
         size += width * (6 * max(self.axes.n_points) + 16)
         when, how = np.array(times, dtype=float), np.array(orders, dtype=np.int64)
 
+        given = (source, target, layout, turns, drift, when, how)
+        nothing = np.zeros(2, dtype=np.int64)
+        run_blocks = _kernel(source.dtype, (*given, nothing, _workspace(size, source.dtype)))
+
         def work(first: int, last: int) -> None:
             blocks = np.array((first, last), dtype=np.int64)
-            run_blocks(
-                source, target, layout, turns, drift, when, how, blocks, _workspace(size, source.dtype)
-            )
+            run_blocks(*given, blocks, _workspace(size, source.dtype))
 
         n_blocks = -(-self.axes.n_lanes // (2 * width))
         share_out(work, n_blocks, source.size >= _WORTH_SHARING)
@@ -143,6 +146,22 @@ class BlockPass:
             joined.ravel().astype(kind),
             weights.astype(kind),
         )
+
+
+def _kernel(dtype: Any, nothing_to_do: tuple[Any, ...]) -> Any:
+    """The compiled passes for one precision; compiled anew if what was kept of them cannot be read."""
+    if dtype not in _kernels:
+        from wigner_sim.kernels.compiled import compiled
+
+        kernel = compiled(kept=True)
+        try:
+            kernel(*nothing_to_do)
+        except Exception as error:  # whatever reading a damaged file may raise
+            _log.warning("the kept kernels are unusable (%s): compiled for this process only", error)
+            kernel = compiled(kept=False)
+            kernel(*nothing_to_do)
+        _kernels[dtype] = kernel
+    return _kernels[dtype]
 
 
 def _in_blocks(values: Array, width: int) -> Array:
