@@ -1,15 +1,12 @@
 """The stepping engine against the machine and against other ways to step the same equation, side by side.
 
-    python benchmarks/bench_engine.py [--points 48] [--repeats 7] [--threads 2] [--only pass,time] [--json F]
+    python benchmarks/bench_engine.py [--points 48] [--repeats 7] [--threads 2] [--only pass,time] [--clock cpu]
 
 A 2D crystal, phase space points^4, one band.  Candidates run in turn in one process; medians are given,
 and the ratios are what counts (on a busy machine the same kernel differs by a factor between two blocks).
 """
 
-import argparse
-import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pyfftw
+from harness import CLOCKS, Report, Table, parser
 
 from wigner_sim import parallel
 from wigner_sim.grid import PhaseSpaceGrid
@@ -73,7 +71,6 @@ def packet(grid):
 
 
 #: Wall time, or (on a busy machine, with one thread) processor time.
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 clock = time.perf_counter
 
 
@@ -429,35 +426,30 @@ PARTS = {
 }
 
 
+def rows(times, ratios):
+    """A part's numbers as rows of a table."""
+    found = [{"what": label, "ms": 1e3 * value} for label, value in times.items()]
+    return found + [
+        {"what": label, "ratio": value, "goal": GOALS.get(label, "")} for label, value in ratios.items()
+    ]
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=48)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", default=",".join(PARTS))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.set_defaults(repeats=7)
+    options.add_argument("--points", type=int, default=48)
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--only", default=",".join(PARTS))
+    arguments = options.parse_args()
     global clock
     clock = CLOCKS[arguments.clock]
-    report = {
-        "points": arguments.points,
-        "threads": arguments.threads,
-        "clock": arguments.clock,
-        "load_average": os.getloadavg(),
-    }
+    n_points, repeats = (16, 2) if arguments.quick else (arguments.points, arguments.repeats)
+    report = Report("bench_engine")
     for name in arguments.only.split(","):
-        times, ratios = PARTS[name](arguments.points, arguments.repeats, arguments.threads)
-        report[name] = {"seconds": times, "ratios": ratios}
-        print(f"\n{name}: {arguments.points}^4, {arguments.threads} threads, load {os.getloadavg()[0]:.1f}")
-        for label, value in times.items():
-            print(f"  {label:48s} {1e3 * value:10.2f} ms")
-        for label, value in ratios.items():
-            goal = f"   goal {GOALS[label]:g}" if label in GOALS else ""
-            print(f"  {label:48s} {value:10.3g}{goal}")
-    if arguments.json:
-        report["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        arguments.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        times, ratios = PARTS[name](n_points, repeats, arguments.threads)
+        note = f"{n_points}^4, {arguments.threads} threads, {arguments.clock} time"
+        report.add(Table(name, ("what", "ms", "ratio", "goal"), rows(times, ratios), note))
+    report.save(arguments.output)
 
 
 if __name__ == "__main__":

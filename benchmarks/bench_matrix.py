@@ -7,12 +7,12 @@ state, the median time of one step of each splitting scheme (after the first, wh
 and the largest memory the process has had.
 """
 
-import argparse
 import resource
 import statistics
 import time
 
 import numpy as np
+from harness import Report, Table, parser
 
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.options import EquationOptions
@@ -40,13 +40,13 @@ SIZES = {"chain": chain, "plane": plane}
 
 
 def measure(name, repeats):
-    """Print one line per scheme, and what reading the state in both bands costs."""
+    """Seconds of a step of each scheme, and of reading the state in both bands, as rows of a table."""
     hamiltonian, grid = SIZES[name]()
     system = MatrixMoyal(hamiltonian, grid, (0, 1), EquationOptions(order=2))
     occupied = np.ones(grid.shape) * (1 + 0.3 * np.cos(grid.momenta[0]))
     started = time.perf_counter()
     f = system.assemble(np.stack([occupied, 0.0 * occupied]))
-    print(f"{name}: grid {grid.shape}, state {f.nbytes / 1e6:.3g} MB, assembled in {seconds(started):.3g} s")
+    rows = [row("state", f.nbytes / 1e6, "MB"), row("assembled", seconds(started), "s")]
     for scheme in ("strang", "blanes_moan4"):
         taken = []
         for _ in range(repeats + 1):
@@ -54,11 +54,17 @@ def measure(name, repeats):
             f = STEPPERS[scheme].step(system, f, 0.0, 0.1)
             taken.append(seconds(started))
         first, later = taken[0], statistics.median(taken[1:])
-        print(f"  {scheme:13s} {first:8.3g} s for the first step, {later:8.3g} s after")
+        rows += [row(f"{scheme}, first step", first, "s"), row(f"{scheme}, a later step", later, "s")]
     started = time.perf_counter()
     system.densities(f, 0.0)
-    print(f"  both bands    {seconds(started):8.3g} s")
-    print(f"  peak memory   {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:8.3g} GB")
+    rows.append(row("both bands", seconds(started), "s"))
+    rows.append(row("peak memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "GB"))
+    return rows
+
+
+def row(what, value, unit):
+    """One line of the table."""
+    return {"what": what, "value": value, "unit": unit}
 
 
 def seconds(started):
@@ -67,12 +73,14 @@ def seconds(started):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
-    options = parser.parse_args()
-    for name in options.sizes:
-        measure(name, options.repeats)
+    arguments = parser(__doc__)
+    arguments.set_defaults(repeats=3)
+    arguments.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
+    options = arguments.parse_args()
+    report = Report("bench_matrix")
+    for name in options.sizes[:1] if options.quick else options.sizes:
+        report.add(Table(name, ("what", "value", "unit"), measure(name, options.repeats)))
+    report.save(options.output)
 
 
 if __name__ == "__main__":

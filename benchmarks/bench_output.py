@@ -6,7 +6,6 @@ Codecs are run in turn, each record is synced to disk as in a run; times are med
 sizes in units of the array in float64.  Reading is from a warm file cache.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import netCDF4
 import numpy as np
+from harness import Report, Table, parser
 
 from wigner_sim.case import load_case
 from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
@@ -67,21 +67,29 @@ def measure(case, steps, repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", nargs="*", default=["texture_1d", "dirac_domain_wall", "skyrmion_texture"])
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=10)
-    options = parser.parse_args()
-    for case in options.cases:
+    arguments = parser(__doc__)
+    arguments.set_defaults(repeats=7)
+    default = ["texture_1d", "dirac_domain_wall", "skyrmion_texture"]
+    arguments.add_argument("--cases", nargs="*", default=default)
+    arguments.add_argument("--steps", type=int, default=10)
+    options = arguments.parse_args()
+    report = Report("bench_output")
+    for case in options.cases[:1] if options.quick else options.cases:
         grid, seconds, sizes = measure(case, options.steps, options.repeats)
         step, megabytes = seconds["step"], 8e-6 * np.prod(grid.shape)
-        print(f"\n{case}, grid {grid.shape}: {megabytes:.2f} MB per record, one step {1e3 * step:.1f} ms")
-        print(f"{'codec':>10} {'precision':>9} {'write/step':>10} {'read/step':>9} {'size':>6}")
-        for key in CODECS:
-            print(
-                f"{key[0]:>10} {key[1]:>9} {seconds[key] / step:10.2f} {seconds[(*key, 'read')] / step:9.2f} "
-                f"{sizes[key]:6.2f}"
-            )
+        rows = [
+            {
+                "codec": key[0],
+                "precision": key[1],
+                "write / step": seconds[key] / step,
+                "read / step": seconds[(*key, "read")] / step,
+                "size": sizes[key],
+            }
+            for key in CODECS
+        ]
+        note = f"grid {grid.shape}: {megabytes:.2f} MB per record, one step {1e3 * step:.1f} ms"
+        report.add(Table(case, ("codec", "precision", "write / step", "read / step", "size"), rows, note))
+    report.save(options.output)
 
 
 if __name__ == "__main__":
