@@ -1,6 +1,6 @@
 """The stepping engine against the machine and against other ways to step the same equation, side by side.
 
-    python benchmarks/bench_engine.py [--points 48] [--repeats 7] [--threads 2] [--only pass,time] [--clock cpu]
+    python benchmarks/bench_engine.py [--points 48] [--threads 2] [--only pass,time] [--clock cpu]
 
 A 2D crystal, phase space points^4, one band.  Candidates run in turn in one process; medians are given,
 and the ratios are what counts (on a busy machine the same kernel differs by a factor between two blocks).
