@@ -6,8 +6,16 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+HEAVY = {"skyrmion_texture", "thouless_pump", "weyl"}
 CASES = sorted(path.parent for path in (ROOT / "cases").glob("*/case.toml"))
+
+#: As they are shipped; those that take long to set up are for the slow tests.
+AS_SHIPPED = [
+    pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.name in HEAVY else []) for case in CASES
+]
 
 #: By key: what each entry of a list becomes in one dimension and in two, position axes or momenta; short,
 #: coarse, a smaller ring for the widest of them.  The flux per cell of a magnetic field stays.

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shipped import AS_SHIPPED
 from tiny_cases import CHAIN, TEXTURE, make_case, write_case
 
 from wigner_sim import simulation
 from wigner_sim.cli import main
 from wigner_sim.runs import open_run
-
-CASES = sorted(path.parent for path in (Path(__file__).parents[1] / "cases").glob("*/case.toml"))
 
 
 @pytest.fixture
@@ -35,12 +34,13 @@ def said(capsys, *arguments, code=0):
 # --- verbs ---
 
 
-@pytest.mark.parametrize("directory", CASES, ids=lambda path: path.name)
+@pytest.mark.parametrize("directory", AS_SHIPPED)
 def test_shipped_cases_start(directory, tmp_path, capsys):
     """Checked as they are, and run for a hundredth of their time."""
     copy = tmp_path / directory.name
     shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("runs", "exact", "__pycache__"))
     report = said(capsys, "check", copy)
+    assert "warning" not in report
     end = float(re.search(r"step: .* steps to t = (\S+) \(.*\)", report)[1])
     said(capsys, "run", copy, "--quiet", "--set", f"time.end={end / 100}")
     run = open_run(copy)

@@ -150,6 +150,7 @@ def slopes_of(system, duration, dilations, orders=(0, 1, 2)):
     return {order: slopes["f_max"] for order, (_, slopes) in measured.items()}
 
 
+@pytest.mark.slow
 def test_slopes_under_a_ramped_force():
     system = under_force(gentle_texture(12, 32), ramped(4.0, 0.15), True)
     for order, found in slopes_of(system, 4.0, (1.5, 2.0)).items():
