@@ -310,6 +310,7 @@ def test_single_precision_stays_within_its_rounding():
     double, single = advance(evolution, w, 4.0, 4), advance(evolution, w.astype(np.float32), 4.0, 4)
     assert single.dtype == np.float32
     assert 1e-9 < relative(single - double, w) < 5e-6
+    assert abs(single.sum(dtype=float) / w.sum() - 1) < 3e-8  # no bias of the normalisation adds up
 
 
 # --- equations that are more than separable ---

@@ -96,24 +96,24 @@ def lane_count(context: Any, array: Any) -> Any:
 
 @intrinsic
 def turn_pair(
-    context: Any, work: Any, here: Any, there: Any, im: Any, turns_a: Any, turns_b: Any, scale: Any
+    context: Any, work: Any, here: Any, there: Any, im: Any, turns_a: Any, turns_b: Any, scale: Any, rest: Any
 ) -> Any:
     r"""Multiply two packed real functions' modes q and -q by their phases; imaginary parts ``im`` further on.
 
     The complex function :math:`F = a + ib` holds two real ones; with :math:`G(q) = F(-q)^*`,
-    :math:`\hat a = (F + G)/2`, :math:`\hat b = (F - G)/2i`, each times ``scale exp(-2 pi i turns)``.
+    :math:`\hat a = (F + G)/2`, :math:`\hat b = (F - G)/2i`, each times ``(scale + rest) exp(-2 pi i turns)``.
     """
     index = types.intp
-    signature = types.void(work, index, index, index, turns_a, turns_b, work.dtype)
+    signature = types.void(work, index, index, index, turns_a, turns_b, work.dtype, work.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         real = _data(context, builder, signature.args[0], args[0])
         imaginary, here, there = builder.gep(real, [args[3]]), args[1], args[2]
-        scale = emission.splat(builder, builder.fmul(args[6], args[6].type(0.5)))
+        scale, rest = (emission.splat(builder, builder.fmul(arg, arg.type(0.5))) for arg in args[6:])
         fr, fi = (emission.load(builder, part, here) for part in (real, imaginary))
         gr, gi = (emission.load(builder, part, there) for part in (real, imaginary))
-        a = _turned((fr + gr, fi - gi), Value(builder, args[4]), scale)
-        b = _turned((fi + gi, gr - fr), Value(builder, args[5]), scale)
+        a = _turned((fr + gr, fi - gi), Value(builder, args[4]), scale, rest)
+        b = _turned((fi + gi, gr - fr), Value(builder, args[5]), scale, rest)
         emission.store(a[0] - b[1], real, here)
         emission.store(a[1] + b[0], imaginary, here)
         emission.store(a[0] + b[1], real, there)
@@ -123,10 +123,10 @@ def turn_pair(
     return signature, generate
 
 
-def _turned(z: emission.Complex, turns: Value, scale: Value) -> emission.Complex:
-    """``scale exp(-2 pi i turns) z``."""
+def _turned(z: emission.Complex, turns: Value, scale: Value, rest: Value) -> emission.Complex:
+    """``(scale + rest) exp(-2 pi i turns) z``."""
     c, s = emission.cosine_and_sine(turns)
-    c, s = c * scale, s * scale
+    c, s = c * scale + c * rest, s * scale + s * rest
     return z[0] * c + z[1] * s, z[1] * c - z[0] * s
 
 
