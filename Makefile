@@ -38,7 +38,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): pyproject.toml | $(BIN)/python
-	$(PIP_INSTALL) -e '.[movie,test]'
+	$(PIP_INSTALL) -e '.[test]'
 	@touch $@
 
 $(TOOLS): pyproject.toml | $(BIN)/python

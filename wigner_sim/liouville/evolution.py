@@ -124,7 +124,7 @@ def evolve_driven_fibres(
     stacked = np.zeros((len(states), n, most), dtype=complex)
     for i, (weights, orbitals) in enumerate(factors):
         stacked[i, :, : len(weights)] = orbitals
-    columns = stacked.reshape(-1, most)
+    columns = stacked.reshape(len(states) * n, most)  # an empty state has no columns
     for moved in driven_orbitals(operator, columns, times, initial_time, time_step, tolerance):
         fibres = moved.reshape(stacked.shape)
         yield [
