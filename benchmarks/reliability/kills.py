@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.reliability.trials import differences, exit_code, in_child, write_case
 from wigner_sim import checkpoint, output
+from wigner_sim.run_directory import RunDirectory
 from wigner_sim.simulation import resume, run
 
 #: Places inside the package where a process is made to die, each with the number of visits in a whole run.
@@ -74,7 +75,7 @@ def one_trial(directory: Path, point: str, generator: random.Random, whole: floa
             os.kill(pid, signal.SIGKILL)
         code = exit_code(os.waitpid(pid, 0)[1])
         runs = sorted((case / "runs").glob("[0-9]*")) if (case / "runs").exists() else []
-        if code == 0:
+        if code == 0 or (code == 2 and _complete(runs)):  # killed between its last checkpoint and its end
             return n_kills, n_begun_anew
         if code == -signal.SIGKILL:
             n_kills += 1
@@ -87,6 +88,10 @@ def one_trial(directory: Path, point: str, generator: random.Random, whole: floa
             n_begun_anew += 1
             action = lambda: run(case)  # noqa: E731
     raise RuntimeError(f"{directory}: not done after 12 attempts\n{log.read_text()}")
+
+
+def _complete(runs: list[Path]) -> bool:
+    return bool(runs) and RunDirectory(runs[-1]).read_status().get("state") == "complete"
 
 
 def measure(scratch: Path, n_kills: int, seed: int = 1) -> dict[str, Any]:
