@@ -285,8 +285,8 @@ class _Measure(NamedTuple):
 
 
 #: Quantities of the package.  Vectors and tensors have components along the lattice vectors: those of a
-#: position, velocity or current scale with the length of a_i, as do momentum derivatives (metric, curvature); those of a
-#: momentum or force with 1/that length.
+#: position, velocity or current scale with the length of a_i, as do momentum derivatives (metric,
+#: curvature); those of a momentum or force with its inverse.
 QUANTITIES: dict[str, _Measure] = {
     "dimensionless": _Measure(),
     "energy": _Measure(energy=1),
