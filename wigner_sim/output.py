@@ -230,7 +230,7 @@ def resume_stream(
         _log.warning("%s is missing: begun anew", path)
     except CannotWriteError:  # the disk is at fault, not the file
         raise
-    except (OSError, _UnreadableError, RuntimeError, IndexError, KeyError) as error:
+    except Exception as error:  # damaged files make the library fail in many ways; nothing of them is lost
         damaged = _free_name(path.with_name(f"{path.name}.damaged"))
         path.replace(damaged)
         _log.warning(
