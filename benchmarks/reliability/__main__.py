@@ -77,6 +77,15 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([lines[0], "|---|---|---|---|", *lines[1:], ""])
 
 
+def save(directory: Path, results: dict[str, Any]) -> None:
+    """Write JSON and table; parts that were not measured now keep what was measured earlier."""
+    path = directory / "reliability.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    together = {name: (earlier | results)[name] for name in TRIALS if name in earlier | results}
+    path.write_text(json.dumps(together, indent=1) + "\n", encoding="utf-8")
+    (directory / "reliability_table.md").write_text(table(together), encoding="utf-8")
+
+
 def failures(results: dict[str, Any]) -> list[str]:
     """Whatever went wrong."""
     found = []
@@ -108,9 +117,7 @@ def main() -> int:
     bad = failures(results)
     print(table(results), *bad, sep="\n")
     if options.output:
-        output = Path(options.output)
-        (output / "reliability.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (output / "reliability_table.md").write_text(table(results), encoding="utf-8")
+        save(Path(options.output), results)
     if bad:
         print(f"the files of failed trials are in {scratch}", file=sys.stderr)
     else:
