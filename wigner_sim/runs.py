@@ -145,7 +145,9 @@ def open_stream(path: str | Path) -> xr.Dataset:
         raise CaseError(f"{path}: not written (yet); output files there: {there}")
     try:
         dataset = undisturbed(path, lambda: _open(path), lambda *_: True)
-    except (OSError, RuntimeError, ValueError) as problem:
+    except CaseError:
+        raise
+    except Exception as problem:  # damaged files make the libraries fail in many ways
         raise CaseError(
             f"{path}: cannot be read: locked by another program, or damaged ({problem})"
         ) from None

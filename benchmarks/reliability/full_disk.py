@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability.trials import differences, exit_code, in_child, write_case
+from wigner_sim.run_directory import RunDirectory
 from wigner_sim.simulation import resume, run
 
 #: Files of a whole run take this much (bytes); the disks are smaller.
@@ -21,6 +22,8 @@ NOBODY = 65534
 def _finish(case: Path, log: Path) -> int:
     """Resume the run, or begin a new one where it had no checkpoint yet."""
     runs = sorted((case / "runs").glob("[0-9]*")) if (case / "runs").exists() else []
+    if runs and RunDirectory(runs[-1]).read_status().get("state") == "complete":
+        return 0  # only what comes after the last record found no room
     if runs and list((runs[-1] / "checkpoints").glob("checkpoint_*.npz")):
         pid = in_child(lambda: resume(runs[-1]), log)
     else:
