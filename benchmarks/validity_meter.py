@@ -45,6 +45,8 @@ SUBJECTS: dict[str, tuple[float, ...]] = {
     "haldane": (1,),
     "plane": (1.4,),
     "plane_in_field": (1,),
+    "anomalous_hall": (1,),
+    "wave_packets": (1,),
 }
 
 

@@ -91,6 +91,11 @@ def _misspelt(name: str, generator: random.Random) -> str:
     return name[:place] + generator.choice("abcxyz_") + name[place + generator.randrange(2) :]
 
 
+def _names_a_place(name: str, sentence: str) -> bool:
+    """The key that was touched, another one that no longer fits to it, or a place in the text."""
+    return name in sentence or "not valid TOML" in sentence or bool(re.search(r"\b\w+\.\w+ = ", sentence))
+
+
 def measure(scratch: Path, n_cases: int, seed: int = 2) -> dict[str, Any]:
     """Check that many mutated cases; count exit codes, crashes, and sentences that do not name the key."""
     generator = random.Random(seed)
@@ -121,7 +126,7 @@ def measure(scratch: Path, n_cases: int, seed: int = 2) -> dict[str, Any]:
         sentence = said.getvalue().strip().splitlines()[-1:] if code else []
         if code not in (0, 2) or "Traceback" in said.getvalue():
             crashes.append(f"{text}\nexit code {code}: {said.getvalue()}")
-        if code == 2 and name and not any(name in line or "not valid TOML" in line for line in sentence):
+        if code == 2 and name and not any(_names_a_place(name, line) for line in sentence):
             unnamed.append(f"{name}: {sentence}")
         if code == 2 and sum(map(len, sentence)) > 400:
             too_long.append(sentence[0])

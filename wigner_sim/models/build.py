@@ -123,5 +123,5 @@ def _crystal(source: str, parameters: Mapping[str, Any], setting: Setting) -> Ha
         hint = (
             nearest_match(source, MODELS) or f"; models are {', '.join(MODELS)}, or python:FILE.py:FUNCTION"
         )
-        raise CaseError(f"unknown model '{source}'{hint}")
+        raise CaseError(f"hamiltonian.source: unknown model '{source}'{hint}")
     return MODELS[source](source, parameters, setting)
