@@ -21,7 +21,7 @@ from wigner_sim import checkpoint, output
 from wigner_sim.run_directory import RunDirectory
 from wigner_sim.simulation import resume, run
 
-#: Places inside the package where a process is made to die, each with the number of visits in a whole run.
+#: When a process dies: at any moment, or inside the package at one of these places.
 POINTS = ("random", "record_variable", "record_time", "checkpoint_fsync", "before_rename", "after_rename")
 
 
@@ -107,7 +107,7 @@ def measure(scratch: Path, n_kills: int, seed: int = 1) -> dict[str, Any]:
     lost: list[str] = []
     anew = trial = 0
     while sum(kills.values()) < n_kills:
-        point = POINTS[trial % len(POINTS)] if trial % 2 else "random"
+        point = POINTS[1 + trial // 2 % (len(POINTS) - 1)] if trial % 2 else "random"
         directory = scratch / f"trial_{trial}"
         n, begun = one_trial(directory, point, generator, whole)
         kills[point] += n
