@@ -21,6 +21,7 @@ from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.interacting_stack import InteractingStack
 from wigner_sim.kinetics.mean_field import AccelerationByDensity, Interaction
 from wigner_sim.kinetics.options import EquationOptions
+from wigner_sim.observables import OBSERVABLES, BandFlow, BandState
 from wigner_sim.problem import build_problem, describe
 from wigner_sim.simulation import resume, run
 from wigner_sim.steppers import STEPPERS
@@ -277,3 +278,23 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(stepper, tmp_path, monkeypatc
     total, interaction = total.values, scalars["interaction_energy"].values
     assert np.ptp(total) < 1e-4 * np.abs(total).max()
     assert np.ptp(interaction) > 10 * np.ptp(total)
+
+
+# --- currents ---
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_the_recorded_current_carries_the_density_of_interacting_electrons(order):
+    """``d_t n + d_x j = 0``: the rate by the mean field, j by the bands as the state sees them."""
+    stack, w = interacting(order)
+    w = advanced(stack, w, "blanes_moan4", 2.0, 10)
+    (band,) = stack.evolutions(w, 0.0)
+    flow = BandFlow(band, 0.0)
+    state = BandState(flow.effective, w[0], flow)
+    grid = state.grid
+    rate = state.effective.faces.band_density_from_density(stack.rhs(w, 0.0)[0])
+    change = grid.integrate_momenta(rate)
+    q = 2 * np.pi * np.fft.rfftfreq(grid.n_x[0], grid.lengths[0] / grid.n_x[0])
+    q[-1] = 0.0
+    divergence = np.fft.irfft(1j * q * np.fft.rfft(OBSERVABLES["current"].function(state)[0]), grid.n_x[0])
+    assert np.abs(change + divergence).max() < 1e-11 * np.abs(change).max()
