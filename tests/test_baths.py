@@ -13,6 +13,7 @@ from test_simulation import interrupted_after
 from tiny_cases import CHAIN, DRIVEN_CHAIN, assert_identical, make_case, stored, write_case
 
 from wigner_sim.case import Case, case_keys
+from wigner_sim.convergence import compare
 from wigner_sim.errors import CaseError, InterruptedRunError
 from wigner_sim.exact_runs import exact_snapshots
 from wigner_sim.kinetics.equilibrium import equilibrium_density
@@ -213,3 +214,14 @@ def test_conductance_from_landauer_to_drude(rate):
     )
     assert value == pytest.approx(expected, rel=0.01)
     assert deviation < 1e-3
+
+
+MEAN_FIELD = CHAIN | {"mean_field": {"kind": "contact", "strength": 1.0}}
+
+
+@pytest.mark.parametrize("extra", [COLLIDING, CONTACTS, MEAN_FIELD])
+def test_the_matrix_equation_refuses_what_it_would_leave_out(extra):
+    with pytest.raises(CaseError, match="knows no collisions, no reservoirs and no mean field"):
+        build_problem(Case.from_dict(extra | {"equation": {"method": "matrix"}})).stack()
+    with pytest.raises(CaseError, match="knows no collisions, no reservoirs and no mean field"):
+        compare(Case.from_dict(extra), partner="matrix")

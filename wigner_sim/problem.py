@@ -82,6 +82,8 @@ class Problem:
 
     def stack(self) -> PhaseSpaceSystem:
         """The kinetic equations of all bands, or the matrix equation."""
+        if self.method == "matrix" and (self.baths or self.interaction is not None):
+            raise CaseError("the matrix equation knows no collisions, no reservoirs and no mean field")
         if self.method == "matrix":
             return MatrixMoyal(self.hamiltonian, self.grid, self.bands, self.options)
         bands = [BandEvolution(self.hamiltonian, self.grid, band, self.options) for band in self.bands]
@@ -261,8 +263,6 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     baths = build_baths(
         case.relaxation.model_dump(), [table.model_dump() for table in case.reservoirs], setting, len(bands)
     )
-    if baths and equation.method == "matrix":
-        raise CaseError('equation.method = "matrix" knows neither collisions nor reservoirs')
     problem = Problem(
         grid,
         hamiltonian,
