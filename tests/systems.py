@@ -21,7 +21,8 @@ from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.matrices import pauli_combination
 from wigner_sim.problem import Problem
-from wigner_sim.steppers import STEPPERS
+from wigner_sim.propagator import Propagator
+from wigner_sim.steppers import STEPPERS, choose_step
 from wigner_sim.symbols import Symbol, SymbolSpace
 
 
@@ -225,3 +226,18 @@ def slope(dilations, errors) -> float:
 def relative(difference: np.ndarray, reference: np.ndarray) -> float:
     """Largest difference as part of the largest value."""
     return float(np.abs(difference).max() / np.abs(reference).max())
+
+
+def advance(evolution, w, duration, stepper="rk4", tolerance=1e-9):
+    """State after ``duration``, in steps chosen for the tolerance."""
+    step = choose_step(STEPPERS[stepper], evolution, w, 0.0, duration, tolerance)
+    return Propagator(evolution, STEPPERS[stepper], w, step.dt).advance_to(duration)
+
+
+def low_modes(w, highest=3):
+    """The same state with few Fourier modes: no product with its derivatives reaches the Nyquist mode."""
+    hat = np.fft.fftn(w)
+    for axis, n in enumerate(w.shape):
+        kept = np.abs(np.fft.fftfreq(n, 1 / n)) <= highest
+        hat *= kept.reshape([-1 if a == axis else 1 for a in range(w.ndim)])
+    return np.fft.ifftn(hat).real

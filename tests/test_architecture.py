@@ -41,6 +41,7 @@ RANKS = {
         "output",
         "si_attributes",
         "output_variables",
+        "netcdf_contents",
         "checkpoint",
         "run_directory",
         "runs",
@@ -59,6 +60,7 @@ RANKS = {
     6: {
         "problem",
         "gauge",
+        "preparation",
         "simulation",
         "exact_runs",
         "matrix_snapshots",

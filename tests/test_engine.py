@@ -1,35 +1,26 @@
-"""The compiled engine: passes against plain transforms, flows against the terms, orders, conservation."""
+"""The compiled engine: flows against the terms, orders of the schemes, conservation."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from systems import System, gentle_texture, relative, separable_chain, separable_plane
-from tiny_cases import CHAIN, make_case
+from systems import gentle_texture, relative, separable_chain, separable_plane
 
-from wigner_sim import parallel, threads
+from wigner_sim import parallel
 from wigner_sim.errors import CaseError
-from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kernels.layout import MovedAxes, mode_pairs
-from wigner_sim.kernels.passes import BlockPass, SumOfFactors
-from wigner_sim.kernels.plans import factorize
 from wigner_sim.kinetics import fused
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.fused import FusedFlows, Stage, group_stages
+from wigner_sim.kinetics.fused import Stage, group_stages
 from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.kinetics.terms import PhaseSpaceFlow
-from wigner_sim.problem import build_problem
 from wigner_sim.propagator import Propagator
-from wigner_sim.simulation import run
 from wigner_sim.steppers import STEPPERS
 from wigner_sim.steppers.splitting import BLANES_MOAN4
 
 pytest.importorskip("numba")
+
 
 SYSTEMS = {
     "(x; kx)": separable_chain(n=24),
@@ -52,61 +43,6 @@ def advance(evolution, w, duration, n_steps, stepper="blanes_moan4"):
 @pytest.fixture
 def two_threads(monkeypatch):
     monkeypatch.setattr(parallel, "_threads", 2)
-
-
-# --- passes ---
-
-
-@pytest.mark.parametrize("n_points", [(6,), (9,), (7,), (64,), (5, 8), (12, 10), (4, 6, 5), (98, 4), (2, 96)])
-@pytest.mark.parametrize(("outer", "inner"), [(1, 40), (21, 1), (3, 7), (2, 16)])
-def test_a_pass_is_a_transform_a_phase_and_the_transform_back(n_points, outer, inner):
-    axes = MovedAxes(outer, n_points, (3.0,) * len(n_points), inner)
-    odd = np.zeros((axes.n_moved, 2))
-    own, other = mode_pairs(n_points).T
-    odd[own] = noise((len(own), 2), 1)
-    odd[other] = -odd[own]
-    odd[own[own == other]] = 0.0
-    lanes = noise((2, axes.n_lanes), 2)
-    w = noise((outer, *n_points, inner))
-    where = tuple(range(1, 1 + len(n_points)))
-    phase = np.exp(-0.7j * (odd @ lanes)).reshape(*n_points, outer, inner)
-    expected = np.fft.ifftn(np.moveaxis(phase, -2, 0) * np.fft.fftn(w, axes=where), axes=where)
-    assert np.abs(expected.imag).max() < 1e-13
-    for symbol in (SumOfFactors(odd, lanes), odd @ lanes):
-        out = np.empty(w.size)
-        BlockPass(axes, symbol).run(w.ravel(), out, (0.0, 0.7, 0.0), (0, 0))
-        np.testing.assert_allclose(out.reshape(w.shape), expected.real, atol=3e-14)
-
-
-def test_phases_are_accurate_for_large_angles():
-    axes = MovedAxes(1, (8,), (1.0,), 16)
-    odd = np.array([0.0, 1.0, 2.0, 3.0, 0.0, -3.0, -2.0, -1.0])[:, None]
-    lanes = noise((1, 16)) * 50
-    w = noise((8, 16))
-    expected = np.fft.ifft(np.exp(-1j * odd * lanes) * np.fft.fft(w, axis=0), axis=0).real
-    out = np.empty(w.size)
-    BlockPass(axes, SumOfFactors(odd, lanes)).run(w.ravel(), out, (0.0, 1.0, 0.0), (0, 0))
-    np.testing.assert_allclose(out.reshape(w.shape), expected, atol=1e-13)
-
-
-def test_lengths_with_large_prime_factors_are_left_to_numpy():
-    assert factorize(96) is not None
-    assert factorize(22) is None
-    system = separable_chain(n=24)
-    other = System(system.hamiltonian, PhaseSpaceGrid((22,), (24,), (24.0,)))
-    assert system.evolution(2, split=True).in_blocks
-    assert not other.evolution(2, split=True).in_blocks
-    with pytest.raises(CaseError, match="compiled engine needs"):
-        other.evolution(2, split=True, engine="compiled").equation()
-
-
-@pytest.mark.parametrize("threads_in_use", [1, 2, 3])
-def test_threads_change_no_bit(threads_in_use, monkeypatch):
-    system = separable_plane(2, n_x=16, n_k=16)
-    evolution, w = system.evolution(2, split=True), system.occupation()
-    one = advance(evolution, w, 1.0, 1)
-    monkeypatch.setattr(parallel, "_threads", threads_in_use)
-    np.testing.assert_array_equal(advance(evolution, w, 1.0, 1), one)
 
 
 # --- flows ---
@@ -237,6 +173,15 @@ def test_nothing_to_do_is_a_copy():
     out = np.empty_like(w)
     flows.advance(w, out, [("X", 0.3), ("A", 0.0)])
     np.testing.assert_array_equal(out, w)
+
+
+@pytest.mark.parametrize("threads_in_use", [1, 2, 3])
+def test_threads_change_no_bit(threads_in_use, monkeypatch):
+    system = separable_plane(2, n_x=16, n_k=16)
+    evolution, w = system.evolution(2, split=True), system.occupation()
+    one = advance(evolution, w, 1.0, 1)
+    monkeypatch.setattr(parallel, "_threads", threads_in_use)
+    np.testing.assert_array_equal(advance(evolution, w, 1.0, 1), one)
 
 
 # --- schemes ---
@@ -374,92 +319,3 @@ def test_a_propagator_steps_in_place_on_its_own_array():
     assert propagator.w is own
     np.testing.assert_array_equal(start, kept)
     np.testing.assert_array_equal(own, advance(system.evolution(2, split=True), start, 0.2, 2))
-
-
-# --- choices of a case, and machines without numba ---
-
-
-def test_without_numba_the_plain_path_serves(monkeypatch):
-    monkeypatch.setattr(fused, "numba_is_usable", lambda: False)
-    system = SYSTEMS["(x; kx)"]
-    assert not system.evolution(2, split=True).in_blocks
-    with pytest.raises(CaseError, match="numba"):
-        system.evolution(2, split=True, remainder="stencil").equation()
-
-
-def test_the_plain_path_never_imports_numba():
-    code = (
-        "import sys; sys.path.insert(0, 'tests'); from systems import separable_chain, STEPPERS\n"
-        "e = separable_chain(n=16).evolution(2, split=True); w = separable_chain(n=16).occupation()\n"
-        "w = STEPPERS['strang'].step(e, w, 0.0, 0.1); print(e.in_blocks, 'numba' in sys.modules)"
-    )
-    environment = {**os.environ, "WIGNER_SIM_ENGINE": "numpy"}
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
-    assert result.stdout.split() == ["False", "False"]
-
-
-@pytest.mark.slow
-def test_damaged_kernels_in_the_cache_are_compiled_anew(tmp_path):
-    code = (
-        "import sys; sys.path.insert(0, 'tests'); from systems import separable_chain, STEPPERS\n"
-        "e = separable_chain(n=16).evolution(2, split=True); w = separable_chain(n=16).occupation()\n"
-        "print(STEPPERS['strang'].step(e, w, 0.0, 0.1).sum())"
-    )
-
-    def outcome():
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-        return subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-        )
-
-    first = outcome()
-    assert not first.stderr
-    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert kept
-    for path in kept:
-        path.write_bytes(path.read_bytes()[:-40])
-    damaged = outcome()
-    assert damaged.stdout == first.stdout
-    assert "kept kernels are unusable" in damaged.stderr
-
-
-def test_a_case_chooses_precision_threads_and_stencil(tmp_path):
-    case = make_case(
-        tmp_path, CHAIN, time__stepper="auto", time__precision="float32", equation__remainder="stencil"
-    )
-    problem = build_problem(case)
-    assert problem.options.remainder == "stencil"
-    assert problem.stepper is STEPPERS["blanes_moan4"]
-    stack = problem.stack()
-    w = problem.initial_density(stack)
-    assert w.dtype == np.float32
-    assert "float32: rounding of one step is" in problem.precision_note(stack, w, 0.1)
-    assert not replace(problem, precision="float64").precision_note(stack, w, 0.1)
-    later = run(case, ["time.threads=2", "monitors.particle_drift=1e-5"])
-    reference = run(case, ["time.precision=float64"])
-    last = [each.phase["f"].isel(time=-1).values for each in (later, reference)]
-    assert 1e-9 < relative(last[0] - last[1], last[1]) < 1e-5
-    with pytest.raises(CaseError, match="float32"):
-        build_problem(make_case(tmp_path, time__stepper="rk4", time__precision="float32"))
-
-
-def test_number_of_threads_comes_from_the_case_then_the_environment(monkeypatch):
-    for module in (parallel, threads.fourier):
-        monkeypatch.setattr(module, "_threads", 1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert threads.automatic_thread_count() == 2
-    monkeypatch.setenv("WIGNER_SIM_THREADS", "3")
-    assert threads.set_threads("auto") == 3
-    assert threads.set_threads(2) == parallel.thread_count() == threads.fourier._threads == 2
-    monkeypatch.setenv("WIGNER_SIM_THREADS", "many")
-    with pytest.raises(CaseError, match="WIGNER_SIM_THREADS"):
-        threads.set_threads("auto")
-
-
-def test_flows_have_names_only_for_what_there_is():
-    flows = SYSTEMS["(x; kx)"].evolution(2, split=True).equation().fused
-    assert flows.names == ("A", "X", "K", "B")
-    assert isinstance(flows, FusedFlows)
-    assert SYSTEMS["(x, y; kx, ky) with B"].evolution(2, split=True).equation().fused.names == tuple("AXKBR")

@@ -1,15 +1,12 @@
-"""Models: identities that hold for every table entry, known spectra, and independent routes."""
+"""Models: identities that hold for every table entry, known spectra, refused parameters."""
 
 import numpy as np
 import pytest
+from model_points import LENGTHS, points
 
 from wigner_sim.errors import CaseError
-from wigner_sim.models import MODELS, build_hamiltonian, read_potential
-from wigner_sim.models.matrices import MATRICES, read_matrix
+from wigner_sim.models import MODELS, build_hamiltonian
 from wigner_sim.models.named import NAMED_MODELS
-from wigner_sim.models.setting import Setting
-
-LENGTHS = (24.0, 18.0, 20.0)
 
 #: structured parameters for the table entries that have no defaults
 STRUCTURED = {
@@ -40,12 +37,6 @@ def _table():
             yield name, d, {key: f"{value} + 0.1*cos(2*pi*x/L)*sin(t)" for key, value in defaults.items()}
 
 
-def _points(s, d, seed=0):
-    rng = np.random.default_rng(seed)
-    x = rng.uniform(size=(s, 5, 1)) * np.reshape(LENGTHS[:s], (-1, 1, 1))
-    return x, rng.uniform(-np.pi, np.pi, size=(d, 1, 6))
-
-
 def _energies(hamiltonian, *k):
     """Band energies at one momentum (no position axis)."""
     return np.linalg.eigvalsh(hamiltonian.matrix(np.zeros((0,)), np.array(k, dtype=float), 0.0))
@@ -55,7 +46,7 @@ def _energies(hamiltonian, *k):
 def test_hermitian_and_periodic(name, d, parameters):
     """H = H^+, and H(k + G) = V_G^+ H(k) V_G with V_G = exp(i G . tau)."""
     hamiltonian = build_hamiltonian(name, parameters, None, d, d, LENGTHS[:d])
-    x, k = _points(d, d)
+    x, k = points(d, d)
     matrix = hamiltonian.matrix(x, k, 0.7)
     n = hamiltonian.n_orbitals
     assert matrix.shape == (5, 6, n, n)
@@ -81,7 +72,7 @@ def test_separable_exactly_when_constant(name, d, parameters):
     assert hamiltonian.separable == uniform
     assert hamiltonian.time_dependent == ("t)" in str(parameters))
     if uniform:
-        x, k = _points(1, d)
+        x, k = points(1, d)
         whole = hamiltonian.bloch(k) + hamiltonian.potential(x, 0.0)[..., None, None] * np.eye(
             hamiltonian.n_orbitals
         )
@@ -102,7 +93,7 @@ def test_shapes_broadcast(name, s):
 
 def test_dilated_is_the_same_crystal_further_apart():
     hamiltonian = build_hamiltonian("rice_mele", {"delta": "0.3*cos(2*pi*x/L + t)"}, None, 1, 1, (24.0,))
-    x, k = _points(1, 1)
+    x, k = points(1, 1)
     np.testing.assert_allclose(
         hamiltonian.dilated(3.0).matrix(3 * x, k, 3 * 0.4), hamiltonian.matrix(x, k, 0.4), atol=1e-14
     )
@@ -229,7 +220,7 @@ def test_chern_numbers(name, parameters, chern):
 
 def test_two_band_texture_is_the_benchmark():
     hamiltonian = build_hamiltonian("two_band_texture", {}, None, 1, 1, (24.0,))
-    x, k = _points(1, 1)
+    x, k = points(1, 1)
     big_x, kx = 2 * np.pi * x[0] / 24, k[0]
     d1 = 1.2 + 0.5 * np.cos(kx) + 0.2 * np.cos(big_x)
     d2 = 0.5 * np.sin(kx) + 0.2 * np.sin(big_x) + 0.1 * np.sin(big_x + kx)
@@ -240,157 +231,6 @@ def test_two_band_texture_is_the_benchmark():
     np.testing.assert_allclose(np.linalg.eigvalsh(matrix)[..., 0], center - radius, rtol=1e-12)
     np.testing.assert_allclose(matrix[..., 0, 0], center + d3, rtol=1e-12)
     np.testing.assert_allclose(matrix[..., 1, 0], d1 + 1j * d2, rtol=1e-12)
-
-
-# --- tight binding and terms against the named models -------------------------------------------------
-
-
-def _same(first, second, d=1, s=1):
-    x, k = _points(s, d)
-    np.testing.assert_allclose(first.matrix(x, k, 0.4), second.matrix(x, k, 0.4), atol=1e-13)
-
-
-@pytest.mark.parametrize("positions", [[0, 0], [0, 0.5]])
-def test_tight_binding_is_rice_mele(positions):
-    mass = "0.3*sin(2*pi*x/L) + 0.1*t"
-    named = build_hamiltonian("rice_mele", {"delta": mass, "orbital_positions": positions}, None, 1, 1, (24,))
-    hoppings = [[0, 0, 1, 1.0], [[1], 1, 0, 0.6], [0, 0, 0, mass], [0, 1, 1, f"-({mass})"]]
-    bonds = {"hoppings": hoppings, "orbital_positions": positions}
-    built = build_hamiltonian("tight_binding", bonds, None, 1, 1, (24,))
-    assert built.time_dependent
-    assert not built.separable
-    _same(named, built)
-
-
-def test_tight_binding_with_textured_bonds_is_ssh():
-    """Position-dependent hopping between cells, given from either end."""
-    t2, named_at = "0.6 + 0.2*cos(2*pi*x/L)", {"orbital_positions": [0, 0.5]}
-    named = build_hamiltonian("ssh", {"t2": t2, **named_at}, None, 1, 1, (24,))
-    for bond in ([1, 1, 0, t2], [-1, 0, 1, t2]):
-        parameters = {"hoppings": [[0, 0, 1, 1.0], bond], **named_at}
-        _same(named, build_hamiltonian("tight_binding", parameters, None, 1, 1, (24,)))
-
-
-def test_tight_binding_is_haldane():
-    """Bonds drawn on the lattice: an independent route to the signs of the closed form."""
-    t2 = {"amplitude": "t2*exp(1j*phi)"}
-    clockwise = {"amplitude": "t2*exp(-1j*phi)"}
-    around = ([1, 0], [-1, 1], [0, -1])
-    hoppings = [[cell, 0, 1, 1.0] for cell in ([0, 0], [-1, 0], [0, -1])]
-    hoppings += [{"cell": cell, "orbitals": [0, 0], **t2} for cell in around]
-    hoppings += [{"cell": cell, "orbitals": [1, 1], **clockwise} for cell in around]
-    named = build_hamiltonian("haldane", {"t2": 0.15, "phi": 0.7, "mass": 0.2}, None, 2, 1, (24,))
-    bonds = {
-        "hoppings": hoppings,
-        "onsite": [0.2, -0.2],
-        "t2": 0.15,
-        "phi": 0.7,
-        "orbital_positions": named.orbital_positions.tolist(),
-        "lattice_vectors": named.lattice_vectors.tolist(),
-    }
-    built = build_hamiltonian("tight_binding", bonds, None, 2, 1, (24,))
-    assert built.separable
-    _same(named, built, d=2)
-
-
-def test_tight_binding_from_matrices():
-    """{R: matrix}, Wannier style, with and without the partner cells."""
-    t0, t1 = np.array([[0.3, 1.0], [1.0, -0.3]]), np.array([[0.1, 0], [0.6, 0.2j]])
-    full = build_hamiltonian("tight_binding", {"hoppings": {0: t0, 1: t1, -1: t1.conj().T}})
-    half = build_hamiltonian(
-        "tight_binding", {"hoppings": [{"cell": 0, "matrix": t0}, {"cell": [1], "matrix": t1}]}
-    )
-    k = np.array([0.37])
-    expected = t0 + t1 * np.exp(0.37j) + t1.conj().T * np.exp(-0.37j)
-    np.testing.assert_allclose(full.bloch(k), expected, atol=1e-14)
-    np.testing.assert_allclose(half.bloch(k), expected, atol=1e-14)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({}, "needs 'hoppings'"),
-        ({"hoppings": 3}, "'hoppings' must be a list"),
-        ({"hoppings": []}, "at least one"),
-        ({"hoppings": [[0, 0, 1]]}, "hopping number 1 must be"),
-        (
-            {"hoppings": [[0, 0, 1, 1.0], [[1, 0], 0, 1, 1.0]]},
-            "hopping number 2: the cell R must be 1 integers",
-        ),
-        ({"hoppings": [[0, 0, -1, 1.0]]}, "an orbital must be an integer counted from 0"),
-        ({"hoppings": [[1, 0, 1, 1.0], [1, 0, 1, 2.0]]}, r"<0, 0\| H \|\[1\], 1> is listed twice"),
-        ({"hoppings": [[0, 0, 0, "1j"]]}, r"<0, 0\| H \|\[0\], 0> is not Hermitian: it must be real"),
-        (
-            {"hoppings": [[1, 0, 1, "1+1j"], [-1, 1, 0, "1+1j"]]},
-            r"<0, 0\| H \|\[1\], 1> is not Hermitian: it must be the conjugate of .* differ by 2\)",
-        ),
-        ({"hoppings": {0: [[1, 2, 3], [1, 2]]}}, "must be square"),
-        ({"hoppings": [[0, 0, 1, "tt*2"]], "t1": 1.0}, "unknown name 'tt'"),
-        ({"hoppings": [[0, 0, 1, 1.0]], "on_site": [1, 2]}, "'on_site' = .* did you mean 'onsite'"),
-        ({"hoppings": [[0, 0, 1, 1.0]], "orbital_positions": [0, 0.5, 0.7]}, "orbital_positions"),
-    ],
-)
-def test_tight_binding_errors(parameters, message):
-    with pytest.raises(CaseError, match=message):
-        build_hamiltonian("tight_binding", parameters, None, 1, 1, (24,))
-
-
-def test_terms_are_rice_mele_with_a_texture():
-    named = build_hamiltonian("rice_mele", {"delta": "0.3*cos(2*pi*x/L)"}, "0.1*sin(2*pi*x/L)", 1, 1, (24,))
-    terms = [
-        {"k": "t1 + 0.6*cos(kx)", "matrix": "sigma_x"},
-        {"k": "0.6*sin(k)", "matrix": [[0, [0, -1]], ["1j", 0]]},
-        {"x": "0.3*cos(2*pi*x/L)", "matrix": "tau_z"},
-        {"x": "0.1*sin(2*pi*x/L)", "matrix": "sigma_0"},
-    ]
-    _same(named, build_hamiltonian("terms", {"terms": terms, "t1": 1.0}, None, 1, 1, (24,)))
-    del terms[2]
-    assert build_hamiltonian("terms", {"terms": terms, "t1": 1.0}, None, 1, 1, (24,)).separable
-
-
-def test_terms_separable_parts_add_up():
-    terms = [
-        {"x": 2, "k": "cos(kx)*cos(ky)", "matrix": "lambda_4"},
-        {"x": "cos(2*pi*x/L)*sin(t)", "k": "0.5", "matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
-    ]
-    hamiltonian = build_hamiltonian("terms", {"terms": terms}, None, 2, 1, (24,))
-    assert hamiltonian.separable
-    assert hamiltonian.time_dependent
-    x, k = _points(1, 2)
-    parts = hamiltonian.bloch(k) + hamiltonian.potential(x, 0.4)[..., None, None] * np.eye(3)
-    direct = np.cos(2 * np.pi * x[0] / 24) * np.sin(0.4) * 0.5 + 0 * k[0]
-    np.testing.assert_allclose(parts[..., 1, 1], direct, atol=1e-14)
-    np.testing.assert_allclose(parts[..., 0, 2], 2 * np.cos(k[0]) * np.cos(k[1]) + 0 * x[0], atol=1e-14)
-    np.testing.assert_allclose(hamiltonian.matrix(x, k, 0.4), parts, atol=1e-14)
-
-
-def test_kronecker_and_gell_mann_matrices():
-    np.testing.assert_array_equal(
-        read_matrix("tau_z sigma_x", "m"), np.kron(np.diag([1, -1]), [[0, 1], [1, 0]])
-    )
-    gell_mann = [MATRICES[f"lambda_{number}"] for number in range(1, 9)]
-    overlaps = np.einsum("aij,bji->ab", gell_mann, gell_mann)
-    np.testing.assert_allclose(overlaps, 2 * np.eye(8), atol=1e-14)
-    np.testing.assert_allclose(MATRICES["lambda_8"], np.diag([1, 1, -2]) / np.sqrt(3), atol=1e-15)
-
-
-@pytest.mark.parametrize(
-    ("term", "message"),
-    [
-        ({"matrix": "sigma_w"}, "unknown matrix 'sigma_w': did you mean 'sigma_"),
-        ({"matrix": ""}, "unknown matrix ''"),
-        ({"matrix": [[0, 1], [0, 0]]}, "matrix of term number 1 is not Hermitian"),
-        ({"matrix": [[0, 1]]}, "square list of rows"),
-        ({"matrx": "sigma_x"}, "unknown entry 'matrx': did you mean 'matrix'"),
-        ({"k": "cos(kz)"}, "unknown name 'kz' at column 5: did you mean 'k"),
-        ({"k": "cos(k/2)"}, "not periodic in kx"),
-        ({"x": "cos(x)"}, "not periodic in x over the length 24"),
-        ("sigma_x", "must be a table"),
-    ],
-)
-def test_term_errors(term, message):
-    with pytest.raises(CaseError, match=message):
-        build_hamiltonian("terms", {"terms": [term]}, None, 1, 1, (24.0,))
 
 
 # --- names and parameters -----------------------------------------------------------------------------
@@ -429,7 +269,7 @@ def test_no_position_axis_no_position():
 def test_formulas_know_lengths_and_numbers():
     parameters = {"t1": 1.2, "t2": "t1*(1 + 0.1*cos(2*pi*x/Lx)*cos(2*pi*y/Ly))", "energy": "0*L"}
     hamiltonian = build_hamiltonian("cosine_band", parameters, None, 2, 2, (24.0, 18.0))
-    x, k = _points(2, 2)
+    x, k = points(2, 2)
     t2 = 1.2 * (1 + 0.1 * np.cos(2 * np.pi * x[0] / 24) * np.cos(2 * np.pi * x[1] / 18))
     expected = -2.4 * np.cos(k).sum(0) - 2 * t2 * np.cos(2 * k).sum(0)
     np.testing.assert_allclose(hamiltonian.matrix(x, k, 0.0)[..., 0, 0], expected, atol=1e-13)
@@ -443,199 +283,3 @@ def test_domain_walls_close_and_kinks_are_reported():
     np.testing.assert_allclose(mass, [-0.5, 0.5, -0.5, 0.5], atol=1e-8)
     with pytest.warns(UserWarning, match="kink where x = 24 meets x = 0"):
         build_hamiltonian("ssh", {}, "0.01*(x - L/2)**2", 1, 1, (24.0,))
-
-
-# --- potentials ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("n", "batch"), [((8, 9), (5, 1)), ((7, 6), (5000,))])
-def test_sampled_potential_is_fourier_interpolated(n, batch):
-    """Exact for a band-limited function, on product grids and on scattered points."""
-    lengths = (24.0, 18.0)
-    setting = Setting(2, lengths)
-
-    def smooth(x, y):
-        return np.cos(2 * np.pi * x / 24 + 0.3) * (1 + np.sin(4 * np.pi * y / 18)) + np.cos(
-            4 * np.pi * x / 24
-        )
-
-    grid = np.meshgrid(
-        *(np.arange(m) * length / m for m, length in zip(n, lengths, strict=True)), indexing="ij"
-    )
-    potential = read_potential(smooth(*grid), setting)
-    rng = np.random.default_rng(2)
-    x = rng.uniform(-30, 30, size=(2, *batch))
-    np.testing.assert_allclose(potential(x, 0.0), smooth(*x), atol=1e-12)
-    assert not potential.time_dependent
-
-
-def test_nyquist_wave_is_a_cosine():
-    potential = read_potential([1.0, -1.0, 1.0, -1.0], Setting(1, (4.0,)))
-    x = np.linspace(0, 4, 9)
-    np.testing.assert_allclose(potential(x[None], 0.0), np.cos(np.pi * x), atol=1e-14)
-    board = read_potential(np.array([[1.0, -1.0], [-1.0, 1.0]]), Setting(2, (2.0, 2.0)))
-    product = np.cos(np.pi * x) * np.cos(0.7 * np.pi * x)
-    np.testing.assert_allclose(board(np.array([x, 0.7 * x]), 0.0), product, atol=1e-14)
-
-
-def test_potential_sources_agree(tmp_path):
-    x = np.arange(32) * 24.0 / 32
-    values = 0.4 * np.cos(2 * np.pi * x / 24)
-    np.save(tmp_path / "u.npy", values)
-    (tmp_path / "u.py").write_text(
-        "import numpy as np\ndef cosine(x, L, depth=0.4):\n    return depth*np.cos(2*np.pi*x[0]/L)\n"
-    )
-    sources = [
-        "0.4*cos(2*pi*x/L)",
-        {"source": "depth*cos(2*pi*x/L)", "depth": 0.4},
-        "u.npy",
-        values,
-        "python:u.py:cosine",
-        {"source": "python:u.py:cosine", "depth": 0.4},
-        lambda x, t: 0.4 * np.cos(2 * np.pi * x[0] / 24),
-    ]
-    points, k = _points(1, 1)
-    for source in sources:
-        hamiltonian = build_hamiltonian("ssh", {}, source, 1, 1, (24.0,), tmp_path)
-        assert hamiltonian.separable
-        assert hamiltonian.time_dependent == callable(source)
-        np.testing.assert_allclose(
-            hamiltonian.potential(points, 0.0), 0.4 * np.cos(2 * np.pi * points[0] / 24), atol=1e-13
-        )
-        bare = build_hamiltonian("ssh", {}, None, 1, 1, (24.0,))
-        shift = hamiltonian.matrix(points, k, 0.0) - bare.matrix(points, k, 0.0)
-        np.testing.assert_allclose(
-            shift[..., 1, 1], hamiltonian.potential(points, 0.0) + 0 * k[0], atol=1e-13
-        )
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("v.npy", "no potential file .*v.npy: did you mean 'u.npy'"),
-        ("bad.npy", "cannot be read as an array"),
-        (np.zeros((4, 4)), "has 2 axes, the case has 1 position axes"),
-        ([1.0, np.nan, 0.0], "not finite"),
-        ([1.0, 2j, 0.0], "must hold real numbers"),
-        ("python:u.py:matrix", "must return real numbers of shape"),
-        ("cos(2*pi*x/M)", "potential .*unknown name 'M'"),
-        ({"depth": 1.0}, "needs an entry 'source'"),
-        ("0.1*x", "model 'ssh' with its potential is not periodic in x"),
-    ],
-)
-def test_potential_errors(tmp_path, source, message):
-    np.save(tmp_path / "u.npy", np.zeros(4))
-    (tmp_path / "bad.npy").write_text("no array")
-    (tmp_path / "u.py").write_text("import numpy as np\ndef matrix(x, t):\n    return np.eye(2)\n")
-    with pytest.raises(CaseError, match=message):
-        build_hamiltonian("ssh", {}, source, 1, 1, (24.0,), tmp_path)
-
-
-# --- python files -------------------------------------------------------------------------------------
-
-CHAIN = """
-import numpy as np
-ORBITAL_POSITIONS = [[0.0], [0.5]]
-
-def chain(x, k, t, mass=0.3, t2=0.6, drive=0.0):
-    delta = mass*np.cos(2*np.pi*x[0]/24.0) + drive*np.sin(t)
-    h = t1(k[0], t2) + 0*delta
-    row = [np.stack([delta + 0*h, h], -1), np.stack([h.conj(), -delta + 0*h], -1)]
-    return np.stack(row, -2)
-
-def t1(k, t2):
-    return np.exp(0.5j*k) + t2*np.exp(-0.5j*k)
-
-def static(x, k, t):
-    return chain(x, k, 0.0)
-
-def bands(k, t2):
-    h = t1(k[0], t2)
-    return np.stack([np.stack([0*h, h], -1), np.stack([h.conj(), 0*h], -1)], -2)
-
-def not_hermitian(k):
-    return bands(k, 0.6) + np.array([[0, 1], [0, 0]])
-
-def not_periodic(k):
-    return bands(k, 0.6) + k[0][..., None, None]*np.eye(2)
-
-def not_periodic_in_x(x, k, t):
-    return bands(k, 0.6) + x[0][..., None, None]*np.eye(2)
-
-def infinite(k):
-    return bands(k, 0.6)*np.inf**0 + np.array([[np.inf, 0], [0, 0]])
-
-def flat(k):
-    return np.cos(k[0])
-
-def scalar_loop(k):
-    return np.array([[float(k[0])]])
-
-def no_momentum(x, t):
-    return np.eye(2)
-"""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "chain.py").write_text(CHAIN)
-    (tmp_path / "broken.py").write_text("def f(:\n")
-    (tmp_path / "frozen.py").write_text(
-        "import numpy as np\nTIME_DEPENDENT = False\n"
-        "def f(k, t):\n    return np.cos(k[0] + t)[..., None, None]\n"
-    )
-    return tmp_path
-
-
-def test_python_hamiltonian_is_rice_mele(folder):
-    user = build_hamiltonian("python:chain.py:chain", {"mass": 0.25}, None, 1, 1, (24.0,), folder)
-    named = build_hamiltonian(
-        "rice_mele", {"delta": "0.25*cos(2*pi*x/L)", "orbital_positions": [0, 0.5]}, None, 1, 1, (24.0,)
-    )
-    _same(user, named)
-    np.testing.assert_array_equal(user.orbital_positions, [[0.0], [0.5]])
-    assert user.time_dependent
-    assert not user.separable
-
-
-def test_python_separable_pair(folder):
-    user = build_hamiltonian("python:chain.py:bands", {"t2": 0.6}, "0.2*cos(2*pi*x/L)", 1, 1, (24.0,), folder)
-    named = build_hamiltonian(
-        "ssh", {"orbital_positions": [0, 0.5]}, "0.2*cos(2*pi*x/L)", 1, 1, (24.0,), folder
-    )
-    assert user.separable
-    assert not user.time_dependent
-    _same(user, named)
-    assert user.matrix(np.zeros((1, 3, 1)), np.zeros((1, 1, 4)), 0.0).shape == (3, 4, 2, 2)
-
-
-def test_python_function_that_ignores_time(folder):
-    assert not build_hamiltonian("python:chain.py:static", {}, None, 1, 1, (24.0,), folder).time_dependent
-
-
-@pytest.mark.parametrize(
-    ("source", "parameters", "message"),
-    [
-        ("python:chains.py:chain", {}, "no python file .*chains.py: did you mean 'chain.py'"),
-        ("python:chain.py:chian", {}, "has no function 'chian': did you mean 'chain'"),
-        ("python:chain.py", {}, "must read python:FILE.py:FUNCTION"),
-        ("python:broken.py:f", {}, "cannot be imported: SyntaxError"),
-        ("python:chain.py:chain", {"mas": 1.0}, "has no parameter 'mas': did you mean 'mass'"),
-        ("python:chain.py:chain", {"t": 1.0}, "has no parameter 't'"),
-        ("python:chain.py:bands", {}, "needs the parameter 't2'"),
-        ("python:chain.py:chain", {"mass": "a"}, "function chain raised"),
-        ("python:chain.py:no_momentum", {}, "function no_momentum must take k"),
-        ("python:chain.py:flat", {}, r"must return numbers of shape \(3, 4, n, n\)"),
-        ("python:chain.py:scalar_loop", {}, "function scalar_loop raised TypeError"),
-        ("python:chain.py:not_hermitian", {}, r"is not Hermitian: H\[0, 1\]"),
-        ("python:chain.py:not_periodic", {}, "is not periodic in kx"),
-        ("python:chain.py:not_periodic_in_x", {}, "is not periodic in x over the length 24"),
-        ("python:chain.py:infinite", {}, "is not finite"),
-        ("python:frozen.py:f", {}, "changes with t although"),
-    ],
-)
-def test_python_errors(folder, source, parameters, message):
-    with pytest.raises(CaseError, match=message) as raised:
-        build_hamiltonian(source, parameters, None, 1, 1, (24.0,), folder)
-    assert raised.value.exit_code == 2
-    assert len(str(raised.value).splitlines()) == 1

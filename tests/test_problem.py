@@ -8,7 +8,8 @@ from wigner_sim import feasibility
 from wigner_sim.errors import BandTouchingError, CaseError
 from wigner_sim.feasibility import check_memory, check_resolution, check_step_count, state_warnings
 from wigner_sim.models import build as build_module
-from wigner_sim.problem import N_PROBED_TIMES, build_problem, describe, read_case
+from wigner_sim.problem import build_problem, describe, read_case
+from wigner_sim.problem.definition import N_PROBED_TIMES
 from wigner_sim.simulation import check
 from wigner_sim.steppers import STEPPERS
 
@@ -65,7 +66,7 @@ def test_magnetic_field_is_the_flux_through_a_cell(field, momenta, expected, tmp
         grid={"sites": [], "n_k": [4] * momenta, "magnetic_field": field},
         hamiltonian={"source": "terms", "terms": terms},
     )
-    from wigner_sim.problem import _grid
+    from wigner_sim.problem.building import _grid
 
     grid = _grid(case)
     np.testing.assert_allclose(grid.cell_flux, expected)

@@ -23,13 +23,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wigner_sim import __version__
+from wigner_sim.netcdf_contents import checked_values, copy_records, define, fill, set_attributes
 from wigner_sim.output_variables import Attribute, Coordinate, VariableSpec, grid_coordinates
 from wigner_sim.provenance import timestamp
 from wigner_sim.si_attributes import si_attributes
 
 TIME_ATTRIBUTES = {"units": "1", "long_name": "time", "comment": "in units of hbar / energy"}
-#: Records smaller than this (bytes) share a chunk and are not compressed.
-SMALL_RECORD = 4096
 
 __all__ = [
     "Attribute",
@@ -84,9 +83,9 @@ class NetcdfStream:
         ):
             dataset.createDimension("time", None)
             time = dataset.createVariable("time", "f8", ("time",), fill_value=False)
-            _set_attributes(time, TIME_ATTRIBUTES | si_attributes("time", attributes))
-            _define(dataset, specs, coordinates, attributes, precision, compression)
-            _fill(dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
+            set_attributes(time, TIME_ATTRIBUTES | si_attributes("time", attributes))
+            define(dataset, specs, coordinates, attributes, precision, compression)
+            fill(dataset, [spec for spec in specs if "time" not in spec.dims], static or {})
         self._dataset = _open_to_append(self.path)
 
     @classmethod
@@ -141,7 +140,7 @@ class NetcdfStream:
                 f"{self.path.name}: a record has {self.record_names}; missing or unknown: {wrong}"
             )
         checked = {
-            name: _checked(self._dataset[name], arrays[name], self._dataset[name].shape[1:])
+            name: checked_values(self._dataset[name], arrays[name], self._dataset[name].shape[1:])
             for name in arrays
         }
         with _failing_as_file(self.path):
@@ -164,7 +163,7 @@ class NetcdfStream:
         aside.unlink(missing_ok=True)
         try:
             with _failing_as_file(aside), netCDF4.Dataset(aside, "w", format="NETCDF4") as copy:
-                _copy(self._dataset, copy, n_keep)
+                copy_records(self._dataset, copy, n_keep)
             self.close()
         except BaseException:
             aside.unlink(missing_ok=True)
@@ -182,7 +181,7 @@ class NetcdfStream:
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set a global attribute, which need not be there yet."""
         with _failing_as_file(self.path):
-            _set_attributes(self._dataset, {name: value})
+            set_attributes(self._dataset, {name: value})
             self._dataset.sync()
 
     def close(self) -> None:
@@ -269,46 +268,9 @@ def write_static(
         raise FileExistsError(f"{path} exists already")
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     with _failing_as_file(path), netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
-        _define(dataset, specs, coordinates, attributes, precision, compression)
-        _fill(dataset, specs, arrays)
+        define(dataset, specs, coordinates, attributes, precision, compression)
+        fill(dataset, specs, arrays)
     aside.replace(path)
-
-
-def _define(
-    dataset: Any,
-    specs: Iterable[VariableSpec],
-    coordinates: Iterable[Coordinate],
-    attributes: Mapping[str, Attribute],
-    precision: str,
-    compression: str,
-) -> None:
-    """Create dimensions, coordinates, variables and global attributes."""
-    _set_attributes(dataset, attributes)
-    for coordinate in coordinates:
-        values = np.asarray(coordinate.values)
-        if values.dtype.kind in "US":
-            values = values.astype(object)
-        kind = str if values.dtype == object else values.dtype
-        dataset.createDimension(coordinate.name, len(values))
-        variable = dataset.createVariable(coordinate.name, kind, (coordinate.name,), fill_value=False)
-        variable[:] = values
-        _set_attributes(variable, dict(coordinate.attributes) | si_attributes(coordinate.name, attributes))
-    for spec in specs:
-        variable = _create_variable(dataset, spec, precision, compression)
-        _set_attributes(variable, spec.all_attributes() | si_attributes(spec.name, attributes))
-
-
-def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compression: str) -> Any:
-    """Create one variable; a chunk is one record, or several small ones."""
-    sizes = [1 if dim == "time" else len(dataset.dimensions[dim]) for dim in spec.dims]
-    n_bytes = int(np.prod(sizes)) * np.dtype(precision).itemsize
-    options: dict[str, Any] = {}
-    if spec.dims and min(sizes) > 0:
-        per_chunk = max(1, SMALL_RECORD // n_bytes) if spec.dims[0] == "time" else sizes[0]
-        options["chunksizes"] = [per_chunk, *sizes[1:]]
-        if compression != "none" and n_bytes >= SMALL_RECORD:
-            options |= {"compression": compression, "complevel": 1, "shuffle": True}
-    return dataset.createVariable(spec.name, np.dtype(precision), spec.dims, fill_value=False, **options)
 
 
 def _open_to_append(path: Path) -> Any:
@@ -328,10 +290,6 @@ class CannotWriteError(OSError):
     """A file could not be written; what was stored before is whole."""
 
 
-class _UnreadableError(Exception):
-    """A stored file is damaged."""
-
-
 @contextmanager
 def _failing_as_file(path: Path) -> Iterator[None]:
     """Report what the netCDF library could not write as an error of the file system, which it mostly is.
@@ -348,71 +306,6 @@ def _failing_as_file(path: Path) -> Iterator[None]:
             raise
         problem = f"cannot be written ({error}): is the disk full?"
         raise CannotWriteError(errno.EIO, problem, str(path)) from error
-
-
-def _fill(dataset: Any, specs: Iterable[VariableSpec], arrays: Mapping[str, ArrayLike]) -> None:
-    names = [spec.name for spec in specs]
-    if set(arrays) != set(names):
-        wrong = ", ".join(sorted(set(arrays) ^ set(names)))
-        raise ValueError(f"{Path(dataset.filepath()).name}: missing or unknown: {wrong}")
-    for name in names:
-        dataset[name][...] = _checked(dataset[name], arrays[name], dataset[name].shape)
-
-
-def _checked(variable: Any, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    """Real array of exactly the declared shape: netCDF4 would broadcast or grow silently."""
-    array = np.asarray(values)
-    if array.shape != tuple(shape):
-        dims = [dim for dim in variable.dimensions if dim != "time"]
-        raise ValueError(f"{variable.name} has shape {tuple(shape)} over {dims}, got {array.shape}")
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"{variable.name} must be real numbers, got {array.dtype}")
-    return array
-
-
-def _set_attributes(target: Any, attributes: Mapping[str, Attribute]) -> None:
-    """Set attributes that every netCDF reader and writer can keep: text, numbers, arrays of numbers."""
-    for name, value in attributes.items():
-        is_plain = isinstance(value, str | int | float | np.integer | np.floating) and not isinstance(
-            value, bool
-        )
-        if not is_plain and np.asarray(value).dtype.kind not in "fiu":
-            raise TypeError(f"attribute {name} must be text, a number or an array of numbers, got {value!r}")
-        target.setncattr(name, value)
-
-
-def _copy(source: Any, target: Any, n_records: int) -> None:
-    """Copy a stream with its first ``n_records`` records, one record at a time."""
-    target.setncatts(source.__dict__)
-    for name, dimension in source.dimensions.items():
-        target.createDimension(name, None if dimension.isunlimited() else len(dimension))
-    for name, variable in source.variables.items():
-        options = _storage_options(variable)
-        twin = target.createVariable(name, variable.dtype, variable.dimensions, fill_value=False, **options)
-        twin.setncatts(variable.__dict__)
-        if "time" in variable.dimensions:
-            for record in range(n_records):
-                twin[record] = _read(variable, record)
-        else:
-            twin[...] = _read(variable, ...)
-
-
-def _read(variable: Any, index: Any) -> np.ndarray:
-    try:
-        return variable[index]
-    except (RuntimeError, OSError) as error:
-        raise _UnreadableError(f"{variable.name}: {error}") from error
-
-
-def _storage_options(variable: Any) -> dict[str, Any]:
-    chunks = variable.chunking()
-    options: dict[str, Any] = {} if chunks in ("contiguous", None) else {"chunksizes": chunks}
-    filters = variable.filters() or {}
-    if filters.get("zlib"):
-        options |= {"compression": "zlib", "complevel": filters["complevel"], "shuffle": filters["shuffle"]}
-    elif filters.get("blosc"):
-        options |= {"compression": filters["blosc"]["compressor"], "complevel": filters["complevel"]}
-    return options
 
 
 def _free_name(path: Path) -> Path:

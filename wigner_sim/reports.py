@@ -9,11 +9,11 @@ import xarray as xr
 
 from wigner_sim.feasibility import machine_memory
 from wigner_sim.forecast import bytes_text, disk_needed, free_disk, seconds_per_step, stream_forecasts
+from wigner_sim.preparation import Prepared
 from wigner_sim.problem import describe
 from wigner_sim.progress import duration_text
 from wigner_sim.run_status import health
 from wigner_sim.runs import open_run
-from wigner_sim.simulation import Prepared
 from wigner_sim.sweeps.plan import sweep_plan
 from wigner_sim.validity import VALIDITY
 

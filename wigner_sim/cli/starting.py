@@ -53,8 +53,8 @@ def _about_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
+    from wigner_sim.preparation import check
     from wigner_sim.reports import check_report
-    from wigner_sim.simulation import check
 
     prepared = check(options.case, options.set)
     print(check_report(prepared))
