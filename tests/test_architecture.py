@@ -32,7 +32,7 @@ RANKS = {
         "threads",
     },
     1: {"grid", "models"},
-    2: {"symbols", "projector", "products", "geometry", "weyl", "liouville", "response"},
+    2: {"symbols", "projector", "products", "jets", "geometry", "weyl", "liouville", "response"},
     3: {"kinetics", "trajectories"},
     4: {"initial_states", "observables", "baths", "matrix_moyal"},
     5: {

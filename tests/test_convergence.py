@@ -11,7 +11,7 @@ from tiny_cases import CHAIN, TEXTURE, make_case, write_case
 from wigner_sim.cli import main
 from wigner_sim.convergence import converge, convergence_table, fit_slopes, save_json, whole_site_dilations
 from wigner_sim.errors import CaseError
-from wigner_sim.kinetics import effective_band as effective_band_module
+from wigner_sim.kinetics import slab_expansion
 from wigner_sim.problem import build_problem
 
 FINE = {"grid__sites": [12], "grid__n_x": [40], "grid__n_k": [40], "time__end": 1.0}
@@ -48,8 +48,12 @@ def test_slopes_are_one_more_than_the_order(texture):
 
 def test_a_wrong_sign_loses_an_order(monkeypatch):
     """The slope at second order is a sharp test: the metric with the wrong sign leaves it at two."""
-    metric = effective_band_module.quantum_metric
-    monkeypatch.setattr(effective_band_module, "quantum_metric", lambda projector: -metric(projector))
+    metric = slab_expansion.metric_components
+
+    def negative(projector):
+        return {pair: -values for pair, values in metric(projector).items()}
+
+    monkeypatch.setattr(slab_expansion, "metric_components", negative)
     wrong = converge(make_case(Path(), TEXTURE, **FINE), [2.0, 4.0], orders=[2])
     assert wrong["slopes"]["2"]["f_max"] < 2.4
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from systems import System, convergence, gentle_texture, grid_of, ramped_texture, relative
 
-from wigner_sim.kinetics import band_evolution, band_sources, effective_band
+from wigner_sim.kinetics import band_evolution, band_sources, slab_expansion
 from wigner_sim.kinetics.band_sources import GeneralBand
 from wigner_sim.kinetics.effective_band import phase_space_velocity
 from wigner_sim.kinetics.options import EquationOptions
@@ -209,12 +209,12 @@ def test_without_the_rate_curvature_the_slopes_are_lost(monkeypatch):
 @pytest.mark.slow
 def test_without_the_rate_of_the_projector_the_slope_is_lost(monkeypatch):
     """[H, pi]_* = 0 in place of i d_t pi."""
-    original = effective_band.moyal_projector
+    original = slab_expansion.moyal_projector
 
-    def mutilated(hamiltonian, bands, group, order, rates=()):
-        return original(hamiltonian, bands, group, order)
+    def mutilated(hamiltonian, bands, group, order, rates=(), known=()):
+        return original(hamiltonian, bands, group, order, known=known)
 
-    monkeypatch.setattr(effective_band, "moyal_projector", mutilated)
+    monkeypatch.setattr(slab_expansion, "moyal_projector", mutilated)
     assert slopes_of((2,))[2] < 2.3
 
 

@@ -15,6 +15,8 @@ import pyfftw
 import pyfftw.interfaces.numpy_fft as fftw
 from numpy.typing import NDArray
 
+from wigner_sim import parallel
+
 Array = NDArray[Any]
 
 PLANNER = "FFTW_ESTIMATE"
@@ -62,13 +64,23 @@ def derivative_wavenumbers(n_points: int, period: float) -> Array:
     return q
 
 
+@lru_cache(maxsize=64)
+def differentiation_matrix(n_points: int, period: float) -> Array:
+    """Spectral first derivative along a periodic axis as a matrix, shape (n_points, n_points)."""
+    modes = 1j * derivative_wavenumbers(n_points, period)[:, None] * np.fft.fft(np.eye(n_points), axis=0)
+    matrix = np.ascontiguousarray(np.fft.ifft(modes, axis=0).real)
+    matrix.setflags(write=False)
+    return matrix
+
+
 def _options(values: Array, axes: tuple[int, ...]) -> dict[str, Any]:
     """What every transform is planned with; axes are counted from the front.
 
     pyfftw looks its plans up by ``hash(axes)``, and Python has ``hash((-1,)) == hash((-2,))``.
     """
     front = tuple(axis % np.ndim(values) for axis in axes)
-    threads = _threads if np.size(values) >= WORTH_SHARING else 1
+    shared = np.size(values) >= WORTH_SHARING and not parallel.in_shared_work()
+    threads = _threads if shared else 1
     return {"axes": front, "planner_effort": PLANNER, "threads": threads}
 
 

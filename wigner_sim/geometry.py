@@ -10,13 +10,14 @@ Source: Park, Huang, Savary, Balents, arXiv:2504.10447; docs/theory.md sections 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from wigner_sim.projector import LocalBands
-from wigner_sim.symbols import Array, FloatArray, Symbol, multiply, star_product_at, trace
+from wigner_sim.symbols import Array, FloatArray, Symbol, adjoint, multiply, star_product_at, trace
 
 
 def quantum_metric(projector: Symbol) -> FloatArray:
@@ -32,13 +33,23 @@ def quantum_metric(projector: Symbol) -> FloatArray:
     array (a, a, *x, *k)
         Real, symmetric, positive semi-definite; units 1/(z_a z_b) (lattice constant squared for k, k).
     """
-    grid = projector.space.grid
-    g = np.empty((grid.n_axes, grid.n_axes, *grid.shape))
-    for a in range(grid.n_axes):
-        for b in range(a, grid.n_axes):
-            product = np.einsum("ij...,ji...->...", projector.derivative(a), projector.derivative(b))
-            g[a, b] = g[b, a] = 0.5 * product.real
+    n = projector.space.grid.n_axes
+    components = metric_components(projector)
+    g = np.empty((n, n, *components[0, 0].shape))
+    for (a, b), values in components.items():
+        g[a, b] = g[b, a] = values
     return g
+
+
+def metric_components(projector: Symbol) -> dict[tuple[int, int], FloatArray]:
+    """Components a <= b of :func:`quantum_metric`."""
+    n = projector.space.grid.n_axes
+    first = [projector.derivative(a) for a in range(n)]
+    return {
+        (a, b): 0.5 * np.asarray(trace(multiply(first[a], first[b], n)).real)
+        for a in range(n)
+        for b in range(a, n)
+    }
 
 
 def berry_curvature(projector: Symbol) -> FloatArray:
@@ -74,27 +85,33 @@ def moyal_berry_curvature(
     -------
     list of arrays (a, a, *x, *k), one per order
     """
+    grid = pi[0].space.grid
+    n = grid.n_axes + bool(time_derivatives)
+    omega = [np.zeros((n, n, *grid.shape)) for _ in range(order + 1)]
+    for (a, b), components in curvature_components(pi, order, time_derivatives):
+        for term, component in zip(omega, components, strict=True):
+            term[a, b], term[b, a] = component, -component
+    return omega
+
+
+def curvature_components(
+    pi: Sequence[Symbol], order: int, time_derivatives: Sequence[Any] = ()
+) -> Iterator[tuple[tuple[int, int], list[Any]]]:
+    """Components a < b of :func:`moyal_berry_curvature`, one after the other, each by order."""
     space = pi[0].space
-    n_axes = space.grid.n_axes
-    derivatives = [[space.symbol(p.derivative(a)) for p in pi[: order + 1]] for a in range(n_axes)]
+    derivatives = [[space.symbol(p.derivative(a)) for p in pi[: order + 1]] for a in range(space.grid.n_axes)]
     if time_derivatives:
         derivatives.append([space.symbol(p) for p in time_derivatives[: order + 1]])
-    n = len(derivatives)
-    omega = [np.zeros((n, n, *space.grid.shape)) for _ in range(order + 1)]
-    for a in range(n):
-        for b in range(a + 1, n):
-            for term, component in zip(
-                omega, curvature_orders(pi, derivatives[a], derivatives[b]), strict=True
-            ):
-                term[a, b], term[b, a] = component, -component
-    return omega
+    for a, b in combinations(range(len(derivatives)), 2):
+        yield (a, b), curvature_orders(pi, derivatives[a], derivatives[b])
 
 
 def curvature_orders(pi: Sequence[Symbol], d_a: Sequence[Symbol], d_b: Sequence[Symbol]) -> list[Any]:
     """One component of the curvature by order, from ``d_a pi`` and ``d_b pi`` through order 0 or 1."""
     space = pi[0].space
     orders = range(len(d_a))
-    commutator = [space.symbol(star_product_at(d_a, d_b, m) - star_product_at(d_b, d_a, m)) for m in orders]
+    one_side = [star_product_at(d_a, d_b, m) for m in orders]
+    commutator = [space.symbol(x - adjoint(x)) for x in one_side]  # (A * B)^+ = B * A for Hermitian A and B
     left = [space.symbol(star_product_at(pi, commutator, m)) for m in orders]
     traces = [trace(-1j * star_product_at(left, pi, m)).real for m in orders]
     if len(traces) == 2:

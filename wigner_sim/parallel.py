@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,8 @@ _pool: tuple[int, int, ThreadPoolExecutor] | None = None
 
 #: Pieces per thread, so that a thread that was held up leaves its rest to the others.
 _PIECES = 4
+
+_here = threading.local()
 
 
 def thread_count() -> int:
@@ -26,6 +29,11 @@ def set_thread_count(n_threads: int) -> None:
     _threads = n_threads
 
 
+def in_shared_work() -> bool:
+    """Whether this thread does a piece of work that is shared out already."""
+    return getattr(_here, "shared", False)
+
+
 def share_out(work: Callable[[int, int], None], n_items: int, worth_sharing: bool = True) -> None:
     """Call ``work(first, last)`` for pieces of ``range(n_items)``, in several threads if there are.
 
@@ -36,7 +44,12 @@ def share_out(work: Callable[[int, int], None], n_items: int, worth_sharing: boo
         return
     n_pieces = min(n_items, _PIECES * _threads)
     bounds = [j * n_items // n_pieces for j in range(n_pieces + 1)]
-    for _ in _executor().map(work, bounds[:-1], bounds[1:]):
+
+    def piece(first: int, last: int) -> None:
+        _here.shared = True
+        work(first, last)
+
+    for _ in _executor().map(piece, bounds[:-1], bounds[1:]):
         pass
 
 

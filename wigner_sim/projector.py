@@ -122,6 +122,7 @@ def moyal_projector(
     bands: range,
     order: int,
     time_derivatives: Sequence[Any] = (),
+    known: Sequence[Symbol] = (),
 ) -> list[Symbol]:
     r"""Projector symbol ``pi = P + pi_1 + ...`` with ``pi * pi = pi`` and ``[H, pi]_* = i d_t pi``.
 
@@ -140,6 +141,8 @@ def moyal_projector(
         Highest order kept (any).
     time_derivatives : sequence of arrays
         ``d_t pi_0, d_t pi_1, ...`` up to order - 1; empty for a static Hamiltonian.
+    known : sequence of Symbol
+        Lowest orders, where they are known already.
 
     Returns
     -------
@@ -152,7 +155,8 @@ def moyal_projector(
     """
     space = hamiltonian.space
     n_grid = space.grid.n_axes
-    p = local_bands.projector(bands)
+    pi = list(known) or [space.symbol(local_bands.projector(bands))]
+    p = pi[0].values
     q = local_bands.identity - p
 
     def product(*factors: Array) -> Array:
@@ -161,12 +165,12 @@ def moyal_projector(
             result = multiply(result, factor, n_grid)
         return result
 
-    pi = [space.symbol(p)]
-    for m in range(1, order + 1):
+    for m in range(len(pi), order + 1):
         g = star_product_at(pi, pi, m)
         diagonal = product(q, g, q) - product(p, g, p)
-        known = [*pi, space.symbol(diagonal)]
-        commutator = star_product_at([hamiltonian], known, m) - star_product_at(known, [hamiltonian], m)
+        so_far = [*pi, space.symbol(diagonal)]
+        one_side = star_product_at([hamiltonian], so_far, m)
+        commutator = one_side - adjoint(one_side)  # (A * B)^+ = B * A for Hermitian A and B
         if time_derivatives:
             commutator = commutator - 1j * time_derivatives[m - 1]
         pi_m = diagonal - local_bands.divide_by_gap(commutator, bands)

@@ -18,7 +18,7 @@ from wigner_sim.kinetics.effective_band import (
     EffectiveBand,
     central_difference,
     driven_effective_band,
-    driven_projector,
+    driven_expansion,
     effective_band,
     phase_space_velocity,
 )
@@ -78,7 +78,8 @@ class _Source:
         options = self.options
         step = options.difference_step if self.hamiltonian.driven else 0.0
         drive = Drive(self._symbol, self._force, step)
-        return driven_projector(drive, t, self.band, options.order, options.minimum_gap, options.scramble)[2]
+        gap, scramble = options.minimum_gap, options.scramble
+        return driven_expansion(drive, t, self.band, options.order, gap, scramble).projector(options.order)
 
     @property
     def _is_static(self) -> bool:

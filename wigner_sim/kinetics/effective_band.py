@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from wigner_sim.geometry import moyal_berry_curvature, quantum_metric
+from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.faces import Faces, MetricSmearing
-from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands, moyal_projector
-from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace, star_product_at, trace
+from wigner_sim.kinetics.slab_expansion import SlabExpansion, local_bands
+from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands
+from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,7 @@ def effective_band(
     docs/theory.md section 4.  S is never inverted; M is inverted order by order.
     """
     bands = _gapped_bands(hamiltonian, band, minimum_gap, scramble)
-    pi = moyal_projector(hamiltonian, bands, range(band, band + 1), order)
-    return _assemble(hamiltonian, bands, band, pi, [])
+    return _assemble(SlabExpansion(hamiltonian, bands, range(band, band + 1)), order)
 
 
 @dataclass(frozen=True)
@@ -153,32 +153,31 @@ def driven_effective_band(
     force = drive.force_at(t)
     if order == 0:
         return replace(effective_band(drive.matrix_at(t), band, 0, minimum_gap, scramble), force=force)
-    hamiltonian, bands, pi, rates = driven_projector(drive, t, band, order, minimum_gap, scramble)
-    return replace(_assemble(hamiltonian, bands, band, pi, rates), force=force)
+    expansion = driven_expansion(drive, t, band, order, minimum_gap, scramble)
+    return replace(_assemble(expansion, order), force=force)
 
 
-def driven_projector(
+def driven_expansion(
     drive: Drive, t: float, band: int, order: int, minimum_gap: float = 1e-6, scramble: int | None = None
-) -> tuple[Symbol, LocalBands, list[Symbol], list[Array]]:
-    """H and its local bands at ``t``, the Moyal projector through ``order``, its rates ``D_t pi`` below it.
+) -> SlabExpansion:
+    """H and its local bands at ``t``, with the rates ``D_t pi`` of the projector below ``order``.
 
     Parameters as in :func:`driven_effective_band`.
     """
     h = drive.difference_step
     reach = 2 * order if h else 0  # differences reach two steps to either side for each order
-    symbols = {j: drive.matrix_at(t + j * h) for j in range(-reach, reach + 1)}
-    bands = {j: _gapped_bands(symbols[j], band, minimum_gap, scramble) for j in symbols}
     group = range(band, band + 1)
-    if order == 0:
-        return symbols[0], bands[0], moyal_projector(symbols[0], bands[0], group, 0), []
-    pi_0 = {j: bands[j].projector(group) for j in symbols}
-    inner = {j for j in symbols if abs(j) <= reach - 2} if h else {0}
-    rates = {j: [_convective_derivative(drive, t, pi_0, j, symbols[0].space)] for j in inner}
-    if order == 2:
-        pi_1 = {j: moyal_projector(symbols[j], bands[j], group, 1, rates[j])[1].values for j in inner}
-        rates[0].append(_convective_derivative(drive, t, pi_1, 0, symbols[0].space))
-    pi = moyal_projector(symbols[0], bands[0], group, order, rates[0])
-    return symbols[0], bands[0], pi, rates[0]
+    steps = {}
+    for j in range(-reach, reach + 1):
+        symbol = drive.matrix_at(t + j * h)
+        steps[j] = SlabExpansion(symbol, _gapped_bands(symbol, band, minimum_gap, scramble), group)
+    for m in range(order):
+        reach -= 2 if h else 0
+        lower = {j: expansion.projector(m)[m].values for j, expansion in steps.items()}
+        inner = {j: expansion for j, expansion in steps.items() if abs(j) <= reach}
+        rate = {j: _convective_derivative(drive, t, lower, j, inner[j].space) for j in inner}
+        steps = {j: expansion.with_rate(rate[j]) for j, expansion in inner.items()}
+    return steps[0]
 
 
 def _convective_derivative(
@@ -200,47 +199,64 @@ def central_difference(values: Mapping[int, Array], j: int, delta: float) -> Arr
 
 
 def _gapped_bands(hamiltonian: Symbol, band: int, minimum_gap: float, scramble: int | None) -> LocalBands:
-    bands = LocalBands.of(hamiltonian.values, scramble)
+    bands = local_bands(hamiltonian.values, hamiltonian.space.grid.n_axes, scramble)
     check_gap(hamiltonian.space.grid, bands.energies, range(band, band + 1), minimum_gap)
     return bands
 
 
-def _assemble(
-    hamiltonian: Symbol, bands: LocalBands, band: int, pi: Sequence[Symbol], rates: Sequence[Array]
-) -> EffectiveBand:
-    """Energy, density of states, metric and curvature from the Moyal projector and its rates."""
-    space = hamiltonian.space
-    order, n_axes = len(pi) - 1, space.grid.n_axes
-    metric = quantum_metric(pi[0]) if order == 2 else np.zeros((n_axes, n_axes, *(1,) * n_axes))
+def _assemble(expansion: SlabExpansion, order: int) -> EffectiveBand:
+    """Energy, density of states, metric and curvature from what the expansion says."""
+    space = expansion.space
+    n = space.grid.n_axes
+    scalars = expansion.scalars(order)
+    metric = np.zeros((n, n, *(space.grid.shape if order == 2 else (1,) * n)))
+    for (a, b), values in scalars.metric.items():
+        metric[a, b] = metric[b, a] = values
     smearing = MetricSmearing(space, metric)
-    density = [trace(p.values).real for p in pi]
+    density = scalars.projector_trace
     if order == 2:
-        density[2] = density[2] - smearing.of_one
-    curvature = moyal_berry_curvature(pi, order - 1, rates) if order else []
+        density[2] -= smearing.of_one
+    curvature = [_antisymmetric(components, space.grid, n) for components in scalars.curvature]
+    rate = None
+    if expansion.rates:
+        rate = np.stack([sum(c[a, n] for c in scalars.curvature) for a in range(n)])
     return EffectiveBand(
         space=space,
         order=order,
-        energy=dual_energy(hamiltonian, pi, density, smearing),
+        energy=dual_energy(scalars.energy_trace, density, smearing),
         density_of_states=np.sum(density, axis=0),
-        curvature=[omega[:n_axes, :n_axes] for omega in curvature],
+        curvature=curvature,
         metric=metric,
-        gap=gap_to_other_bands(bands.energies, range(band, band + 1)),
-        rate_curvature=np.sum([omega[:n_axes, n_axes] for omega in curvature], axis=0) if rates else None,
+        gap=gap_to_other_bands(expansion.bands.energies, expansion.group),
+        rate_curvature=rate,
     )
 
 
-def dual_energy(
-    hamiltonian: Symbol, pi: Sequence[Symbol], density: Sequence[Any], smearing: MetricSmearing
-) -> list[Any]:
+def _contracted(omega: FloatArray, left: FloatArray, right: FloatArray) -> Any:
+    """``left_c Omega_cd right_d``; the tensor eps has few elements."""
+    total: Any = 0.0
+    for c, d in zip(*np.nonzero(np.outer(left, right)), strict=True):
+        if c != d:
+            total = total + (left[c] * right[d]) * omega[c, d]
+    return total
+
+
+def _antisymmetric(
+    components: Mapping[tuple[int, int], FloatArray], grid: PhaseSpaceGrid, n: int
+) -> FloatArray:
+    tensor = np.zeros((n, n, *grid.shape))
+    for (a, b), values in components.items():
+        if b < n:
+            tensor[a, b], tensor[b, a] = values, -values
+    return tensor
+
+
+def dual_energy(right_side: Sequence[Any], density: Sequence[Any], smearing: MetricSmearing) -> list[Any]:
     """``h_w`` by order from ``M h_f = tr(pi * H * pi)`` and ``h_w = h_f + S^T h_f``."""
-    space = hamiltonian.space
-    order = len(pi) - 1
-    left = [space.symbol(star_product_at(pi, [hamiltonian], m)) for m in range(order + 1)]
-    right_side = [trace(star_product_at(left, pi, m)).real for m in range(order + 1)]
     h = [right_side[0]]
-    if order >= 1:
+    if len(density) >= 2:
         h.append(right_side[1] - density[1] * h[0])
-    if order >= 2:
+    if len(density) >= 3:
         # h_w = h_f + S^T h_f cancels the -S^T h_0 that M brings into h_f at second order
         h.append(right_side[2] - density[1] * h[1] - density[2] * h[0] - smearing.apply(h[0]))
     return h
@@ -264,17 +280,15 @@ def phase_space_velocity(effective: EffectiveBand) -> FloatArray:
     """
     space, eps = effective.space, effective.space.grid.epsilon
     n_axes = space.grid.n_axes
-    poisson = [eps.reshape(n_axes, n_axes, *(1,) * n_axes)]
-    poisson += [np.einsum("ab,bc...,cd->ad...", eps, omega, eps) for omega in effective.curvature]
-    gradients = []
-    for h in effective.energy:
-        symbol = space.symbol(h)
-        gradients.append(np.stack([symbol.derivative(a) for a in range(n_axes)]))
     velocity = np.zeros((n_axes, *space.grid.shape))
-    for i, tensor in enumerate(poisson):
-        for j, gradient in enumerate(gradients):
-            if i + j <= effective.order:
-                velocity += (tensor * gradient[None]).sum(axis=1)
+    for i, omega in enumerate([None, *effective.curvature][: effective.order + 1]):
+        energy = space.symbol(np.sum(effective.energy[: effective.order - i + 1], axis=0))
+        for b in range(n_axes):
+            gradient = energy.derivative(b)
+            for a in range(n_axes):
+                poisson = eps[a, b] if omega is None else _contracted(omega, eps[a], eps[:, b])
+                if np.any(poisson):
+                    velocity[a] += poisson * gradient
     if effective.rate_curvature is not None:
         velocity += np.einsum("an,n...->a...", eps, effective.rate_curvature)
     if effective.force is not None:

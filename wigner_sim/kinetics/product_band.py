@@ -18,6 +18,7 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand, dual_energy
 from wigner_sim.kinetics.external_field import ExternalField
 from wigner_sim.kinetics.faces import MetricSmearing
+from wigner_sim.kinetics.slab_expansion import energy_traces
 from wigner_sim.kinetics.velocity import ProductVelocity
 from wigner_sim.products import ProductBands, SumOfProducts, letter_space, product_hamiltonian
 from wigner_sim.projector import check_gap, gap_to_other_bands, moyal_projector
@@ -223,7 +224,7 @@ def product_band(
     return ProductBand(
         letters=letters,
         order=order,
-        energy=[h.pruned() for h in dual_energy(hamiltonian, pi, density, smearing)],
+        energy=[h.pruned() for h in dual_energy(energy_traces(hamiltonian, pi), density, smearing)],
         density_of_states=sum(density[1:], start=density[0]).pruned(),
         curvature=_curvature(pi, rates),
         metric=metric,
