@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wigner_sim import fourier
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_sources import periodic_symbol
 from wigner_sim.kinetics.effective_band import Drive
 from wigner_sim.kinetics.exact_rate import ExactRate
 from wigner_sim.observables import BandFlows, BandState
+from wigner_sim.observables.quality import largest_amplitudes
 from wigner_sim.symbols import FloatArray
 
 #: name -> (long name, equation)
@@ -170,23 +170,26 @@ def adiabaticity(state: BandState) -> float:
     At an avoided crossing of velocities +-v passed under a force F it is ``v F/gap^2``, and
     ``exp(-pi/(4 adiabaticity))`` is the Landau-Zener probability.  Explicit time dependence is not in it.
     """
-    flow = state.known_flow
-    metric, velocity = flow.full_metric, flow.phase_space_velocity
-    turning = np.einsum("ab...,a...,b...->...", metric, velocity, velocity)
-    ratio = np.sqrt(np.maximum(turning, 0.0)) / state.effective.gap
-    seen = np.abs(state.w) > SMALL * np.abs(state.w).max()
-    return float(np.max(ratio, where=seen, initial=0.0))
+    ratio = state.known_flow.turning_ratio
+    return float(np.max(ratio, where=_occupied(state.w), initial=0.0))
 
 
 def metric_smearing(state: BandState) -> float:
     """``G_aa q_a^2`` at the spectral edge of f, the largest over the axes: S acts as half of it there."""
-    grid, metric, eps = state.grid, state.known_flow.full_metric, state.grid.epsilon
-    smearing = np.einsum("ab,bl...,al->a...", eps, metric, eps)
-    smearing = np.where(np.abs(state.w) > SMALL * np.abs(state.w).max(), smearing, 0.0)
-    worst = 0.0
+    grid, eps = state.grid, state.grid.epsilon
+    smearing = np.einsum("ab,bl...,al->a...", eps, state.known_flow.full_metric, eps)
+    seen, worst = _occupied(state.w), 0.0
     for axis, period in enumerate(grid.periods):
-        amplitude = np.abs(fourier.rfftn(state.f, (axis,)))
-        largest = amplitude.max(axis=tuple(other for other in range(grid.n_axes) if other != axis))
+        if not smearing[axis].any():
+            continue
+        largest = largest_amplitudes(state.f, axis)
         edge = np.flatnonzero(largest > EDGE * largest.max()).max(initial=0)
-        worst = max(worst, float(smearing[axis].max()) * (2 * np.pi * edge / period) ** 2)
+        strength = float(np.max(np.broadcast_to(smearing[axis], grid.shape), where=seen, initial=0.0))
+        worst = max(worst, strength * (2 * np.pi * edge / period) ** 2)
     return worst
+
+
+def _occupied(w: FloatArray) -> FloatArray:
+    """Where there are particles."""
+    size = np.abs(w)
+    return np.asarray(size > SMALL * size.max())

@@ -74,7 +74,7 @@ class EffectiveBand:
         """``h_f = h_w - S^T h_0``, dual to f."""
         return self.total_energy_symbol - self.smearing.apply_transpose(self.energy[0])
 
-    @property
+    @cached_property
     def total_energy_symbol(self) -> FloatArray:
         """``h_w`` summed over its orders."""
         return np.sum(self.energy, axis=0)

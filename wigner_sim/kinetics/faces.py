@@ -13,14 +13,27 @@ Source: docs/theory.md section 4; f is the band density of Park et al., arXiv:25
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
+from wigner_sim import fourier
 from wigner_sim.symbols import FloatArray, SymbolSpace
 
 Face = Literal["f", "w", "c"]
+
+
+def pieces(shape: tuple[int, ...], whole: Sequence[int], n_points: int = 1 << 17) -> list[tuple[slice, ...]]:
+    """Cut an array along its first axis that need not stay ``whole``, into pieces of about ``n_points``."""
+    axis = next((axis for axis in range(len(shape)) if axis not in whole), None)
+    if axis is None:
+        return [(slice(None),) * len(shape)]
+    width = max(1, n_points * shape[axis] // max(1, prod(shape)))
+    before, after = (slice(None),) * axis, (slice(None),) * (len(shape) - axis - 1)
+    return [(*before, slice(first, first + width), *after) for first in range(0, shape[axis], width)]
 
 
 class MetricSmearing:
@@ -40,6 +53,8 @@ class MetricSmearing:
 
     def apply(self, u: Any) -> Any:
         """``S u = (1/2) d_a d_s (G_as u)``."""
+        if self._is_diagonal_for(u):
+            return self._by_modes(u)
         terms = [
             factor * self.space.symbol(tensor * u).derivative(a, s)
             for a, s, factor, tensor in self._components
@@ -48,6 +63,8 @@ class MetricSmearing:
 
     def apply_transpose(self, u: Any) -> Any:
         """``S^T u = (1/2) G_as d_a d_s u``."""
+        if self._is_diagonal_for(u):
+            return self._by_modes(u)
         symbol = self.space.symbol(u)
         terms = [factor * tensor * symbol.derivative(a, s) for a, s, factor, tensor in self._components]
         return sum(terms[1:], start=terms[0]) if terms else 0.0 * u
@@ -62,6 +79,41 @@ class MetricSmearing:
             for s in range(a, n)
             if self.smearing_tensor[a, s].any()
         ]
+
+    @cached_property
+    def _differentiated(self) -> tuple[int, ...]:
+        """Axes along which S takes derivatives."""
+        return tuple(sorted({axis for a, s, _, _ in self._components for axis in (a, s)}))
+
+    def _is_diagonal_for(self, u: Any) -> bool:
+        """Whether S only multiplies the modes of u, a real array: G is constant where it differentiates."""
+        axes, grid = self._differentiated, self.space.grid
+        if not axes or not isinstance(u, np.ndarray) or u.shape != grid.shape or np.iscomplexobj(u):
+            return False
+        return all(tensor.shape[axis] == 1 for *_, tensor in self._components for axis in axes)
+
+    @cached_property
+    def _mode_factor(self) -> FloatArray:
+        """``-(1/2) G_as q_a q_s`` in the layout of a real transform over the axes differentiated."""
+        last = self._differentiated[-1]
+        q = {axis: self.space.axis_wavenumbers[axis] for axis in self._differentiated}
+        q[last] = np.take(q[last], range(self.space.grid.shape[last] // 2 + 1), last)
+        factors = (weight * tensor * (q[a] * q[s]) for a, s, weight, tensor in self._components)
+        return np.asarray(-sum(factors, start=np.zeros(())))
+
+    def _by_modes(self, u: FloatArray) -> FloatArray:
+        """``S u = S^T u``, in pieces that stay in the cache."""
+        axes, shape = self._differentiated, self.space.grid.shape
+        lengths = tuple(shape[axis] for axis in axes)
+        result = np.empty(u.shape)
+        for piece in pieces(u.shape, axes):
+            kept = tuple(
+                part if n > 1 else slice(None) for part, n in zip(piece, self._mode_factor.shape, strict=True)
+            )
+            modes = fourier.rfftn(np.asarray(u[piece], dtype=float), axes)
+            modes *= self._mode_factor[kept]
+            result[piece] = fourier.irfftn(modes, lengths, axes)
+        return result
 
     @cached_property
     def of_one(self) -> FloatArray:

@@ -91,6 +91,13 @@ class BandFlow:
         return flow_geometry.local_metric(h, self.space, self.evolution.band, self.t)
 
     @cached_property
+    def turning_ratio(self) -> FloatArray:
+        """``sqrt(g_ab V_a V_b) / gap``: rate at which the local states turn along the flow, over the gap."""
+        velocity = self.phase_space_velocity
+        turning = np.einsum("ab...,a...,b...->...", self.full_metric, velocity, velocity)
+        return np.asarray(np.sqrt(np.maximum(turning, 0.0)) / self.effective.gap)
+
+    @cached_property
     def third_derivatives(self) -> list[dict[MultiIndex, FloatArray]]:
         """Coefficients ``M_i^{df}`` of ``d_d d_f w`` in the flux along each direction i."""
         if not self.evolution.options.third_derivative:
