@@ -27,7 +27,7 @@ from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.models.moving_frame import in_moving_frame
 from wigner_sim.weyl import bond_sampler, site_lattice
 
-FIELDS = ("distribution", "density", "momentum_distribution", "energy", "particle_number")
+FIELDS = ("distribution", "density", "momentum_distribution", "energy", "particle_number", "current")
 
 
 def assert_same(first, second, atol=1e-11):

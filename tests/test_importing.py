@@ -31,14 +31,6 @@ TINY = [
     "output.phase_every=0.01 fs",
     "monitors.spectral_tail=off",
 ]
-PYTHTB = """
-import pythtb
-
-chain = pythtb.tb_model(1, 1, [[2.0]], [[0.0], [0.4]])
-chain.set_onsite([0.5, -0.5])
-chain.set_hop(1.0, 0, 1, [0])
-chain.set_hop(0.6, 1, 0, [1])
-"""
 
 
 def layered(path: Path, between: float = 0.0) -> Path:
@@ -129,22 +121,6 @@ def test_fermi_level_and_band(tmp_path):
     original = read_wannier90(GRAPHENE).on_axes((0, 1))
     k = np.array([0.3, -1.2])
     np.testing.assert_allclose(h.bloch(k), original.bloch(k) - 3.0 * np.eye(2), atol=1e-13)
-
-
-def test_pythtb_and_tbmodels(tmp_path):
-    pytest.importorskip("pythtb")
-    (tmp_path / "model.py").write_text(PYTHTB)
-    made = import_model(f"{tmp_path / 'model.py'}:chain", directory=tmp_path / "cases")
-    case = Case.from_toml(made.path / "case.toml")
-    assert case.hamiltonian.source == "pythtb:model.py:chain"
-    h = build_problem(case).hamiltonian
-    k = 0.7
-    off = np.exp(0.4j * k) * (1.0 + 0.6 * np.exp(-1j * k))
-    np.testing.assert_allclose(h.bloch(np.array([k])), [[0.5, off], [np.conj(off), -0.5]], atol=1e-14)
-    with pytest.raises(CaseError, match="has no 'chian'"):
-        import_model(f"{tmp_path / 'model.py'}:chian", directory=tmp_path / "other")
-    with pytest.raises(CaseError, match=r"name the PythTB model in it"):
-        import_model(str(tmp_path / "model.py"), directory=tmp_path / "other")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -16,7 +16,7 @@ from wigner_sim.convergence import compare
 from wigner_sim.errors import CaseError, InterruptedRunError
 from wigner_sim.exact_runs import _at_fixed_momentum
 from wigner_sim.figures import frames
-from wigner_sim.fourier import translate
+from wigner_sim.fourier import derivative_wavenumbers, translate
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_sources import to_periodic
 from wigner_sim.kinetics.options import EquationOptions
@@ -409,3 +409,57 @@ def test_a_plane_of_a_million_points(tmp_path):
     assert system.particle_number(after) == pytest.approx(system.particle_number(f), rel=1e-12)
     lower, upper = system.band_densities(after, 2.0)
     assert grid.integrate(upper) < 1e-4 * grid.integrate(lower)
+
+
+# --- current ---
+
+
+def divergence(j, grid):
+    total = np.zeros(grid.n_x)
+    for i, (n, length) in enumerate(zip(grid.n_x, grid.lengths, strict=True)):
+        q = derivative_wavenumbers(n, length).reshape(
+            [-1 if axis == i else 1 for axis in range(len(grid.n_x))]
+        )
+        total += np.fft.ifft(1j * q * np.fft.fft(j[i], axis=i), axis=i).real
+    return total
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_current_obeys_continuity_to_rounding(name):
+    h, grid = SYSTEMS[name]()
+    _, rho = coherent_state(h, grid)
+    system, f = system_of(h, grid), symbol_of(rho, h, grid)
+    f = evolved(system, "strang", f, 0.3, 0.05)
+    rate = grid.integrate_momenta(np.einsum("ii...->...", system.rhs(f, 0.3)).real)
+    j = system.current(f, 0.3)
+    assert np.abs(rate).max() > 1e-4
+    assert np.abs(rate + divergence(j, grid)).max() < 1e-13 * np.abs(f).max()
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_current_is_that_of_the_bonds(name):
+    """All components, also along an axis without positions and the part without divergence."""
+    h, grid = SYSTEMS[name]()
+    exact, rho = coherent_state(h, grid)
+    expected = exact.bond_currents(0.0)(rho, grid)
+    system, f = system_of(h, grid), symbol_of(rho, h, grid)
+    found = system.current(f, 0.0)
+    assert min(np.abs(component).max() for component in expected) > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-11)
+    total = expected.reshape(len(expected), -1).mean(axis=1) * np.prod(grid.lengths)
+    measured = system.measure(f, 0.0)
+    np.testing.assert_allclose([measured[f"total_current_{axis}"] for axis in "xy"[: len(total)]], total)
+
+
+def test_the_current_of_a_uniform_crystal_is_the_mean_velocity():
+    h, grid = plane(0)
+    system = system_of(h, grid)
+    rng = np.random.default_rng(5)
+    f = rng.normal(size=(2, 2, *grid.shape)) + 1j * rng.normal(size=(2, 2, *grid.shape))
+    f = f + np.conj(np.swapaxes(f, 0, 1))
+    k = np.stack(np.meshgrid(*grid.axis_points, indexing="ij"))
+    for i, j in enumerate(system.current(f, 0.0)):
+        step = np.zeros((2, 1, 1))
+        step[i] = 1e-4
+        velocity = (h.bloch(k + step) - h.bloch(k - step)) / 2e-4
+        assert j == pytest.approx(np.einsum("xyij,jixy->", velocity, f).real / 144, rel=1e-6)

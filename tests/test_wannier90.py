@@ -1,25 +1,19 @@
-"""Wannier90 files: parsed and checked; conventions against PythTB and TBmodels."""
+"""Wannier90 files: parsed and checked; conventions against TBmodels."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from wannier90_files import HR, LATTICE, TAU, TB, WIN, XYZ, write
 
 from wigner_sim.errors import CaseError
-from wigner_sim.geometry import berry_curvature, quantum_metric
-from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.models import build_hamiltonian
-from wigner_sim.models.adapters import from_pythtb, from_tbmodels, read_tbmodels
+from wigner_sim.models.adapters import from_tbmodels, read_tbmodels
 from wigner_sim.models.lattice_model import LatticeModel, hermitian_model
-from wigner_sim.models.matrices import position_convention
 from wigner_sim.models.wannier90 import band_deviation, companions, read_wannier90, write_tb
-from wigner_sim.projector import LocalBands
-from wigner_sim.symbols import SymbolSpace
 
 ROOT = Path(__file__).parents[1]
 GRAPHENE = ROOT / "cases" / "graphene_wannier"
@@ -176,106 +170,6 @@ def test_hamiltonian_of_a_case(tmp_path):
 
 
 # --- against other packages ---
-
-
-def pythtb_model(nspin: int = 1):
-    pythtb = pytest.importorskip("pythtb")
-    model = pythtb.tb_model(2, 2, [[1.0, 0.0], [0.4, 0.9]], [[0.1, 0.2], [0.45, 0.7]], nspin=nspin)
-    if nspin == 1:
-        model.set_onsite([0.9, -0.9])
-        terms = [0.5, 0.4 + 0.2j, 0.3j, 0.25]
-    else:
-        x, y, z = np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
-        model.set_onsite([0.9 * z + 0.2 * x, [-0.9, 0.1, 0.2, 0.3]])
-        terms = [0.5 * z + 0.1j * y, 0.4 * np.eye(2) + 0.2j * x, 0.3j * y, 0.25 * x]
-    model.set_hop(terms[0], 0, 1, [0, 0])
-    model.set_hop(terms[1], 0, 1, [-1, 0])
-    model.set_hop(terms[2], 1, 1, [0, 1])
-    model.set_hop(terms[3], 0, 1, [1, -1])
-    return model
-
-
-@pytest.mark.parametrize("nspin", [1, 2])
-def test_pythtb_matrix_and_bands(nspin):
-    theirs = pythtb_model(nspin)
-    ours = from_pythtb(theirs)
-    for k in np.random.default_rng(1).uniform(-0.5, 0.5, (5, 2)):
-        matrix = theirs._gen_ham(k).reshape(2 * nspin, 2 * nspin)
-        np.testing.assert_allclose(ours.bloch(2 * np.pi * k), matrix, atol=1e-14)
-        np.testing.assert_allclose(ours.energies(2 * np.pi * k), theirs.solve_one(k), atol=1e-13)
-
-
-def geometry_on_grid(model: LatticeModel, n: int):
-    grid = PhaseSpaceGrid((), (n, n), ())
-    h = model.hamiltonian("h", {})
-    k = grid.mesh()[1]
-    space = SymbolSpace(grid, h.orbital_positions)
-    periodic = position_convention(h.bloch(k), k, -h.orbital_positions)  # as symbols are kept
-    matrix = np.ascontiguousarray(np.moveaxis(periodic, (-2, -1), (0, 1)))
-    return grid, space.symbol(LocalBands.of(matrix).projector(range(1)))
-
-
-def test_pythtb_berry_curvature_and_metric():
-    pythtb = pytest.importorskip("pythtb")
-    theirs = pythtb_model()
-    grid, projector = geometry_on_grid(from_pythtb(theirs), 96)
-    omega, g = berry_curvature(projector)[0, 1], quantum_metric(projector)
-    n, step = 96, 1.0 / 96
-    start = np.array([-0.5, -0.5]) - 0.5 * step  # plaquettes centred on our points
-    wave = pythtb.wf_array(theirs, [n + 1, n + 1])
-    for i, j in itertools.product(range(n + 1), repeat=2):
-        wave[i, j] = theirs.solve_one(start + step * np.array([i, j]), eig_vectors=True)[1]
-    flux = wave.berry_flux([0], individual_phases=True)
-    # PythTB: phase of the loop = - Im log prod <u|u'>, that is A = i<u|du>; here A = -i<u|du>
-    np.testing.assert_allclose(flux / (2 * np.pi * step) ** 2, -omega, atol=3e-3 * np.abs(omega).max())
-    assert np.abs(omega).max() > 0.1
-    # metric: 1 - |<u(k)|u(k + dk)>|^2 = g_ij dk_i dk_j
-    small = 1e-3
-    for i, j in ((5, 17), (40, 80), (70, 3)):
-        k = np.array([grid.axis_points[0][i], grid.axis_points[1][j]]) / (2 * np.pi)
-        for direction in ([1, 0], [0, 1], [1, 1], [1, -1]):
-            shift = 0.5 * small * np.array(direction) / (2 * np.pi)
-            u, v = (theirs.solve_one(each, eig_vectors=True)[1][0] for each in (k - shift, k + shift))
-            distance = (1 - abs(np.vdot(u, v)) ** 2) / small**2
-            expected = np.einsum("a,b,ab", direction, direction, g[:, :, i, j])
-            assert distance == pytest.approx(expected, rel=1e-4)
-
-
-def second_version(model):
-    """A stand-in with the public properties of ``pythtb.TBModel`` (2.x)."""
-    hoppings = []
-    for amplitude, i, j, cell in model._hoppings:
-        hop = {"amplitude": amplitude, "from_orbital": i, "to_orbital": j}
-        hoppings.append(hop | ({"lattice_vector": list(cell)} if any(cell) else {}))
-    return SimpleNamespace(
-        lat_vecs=model._lat,
-        orb_vecs=model._orb,
-        periodic_dirs=list(model._per),
-        nspin=model._nspin,
-        onsite=model._site_energies,
-        hoppings=hoppings,
-        parameters=[],
-    )
-
-
-@pytest.mark.parametrize("nspin", [1, 2])
-def test_second_version_of_pythtb_by_a_stand_in(nspin):
-    theirs = pythtb_model(nspin)
-    first, second = from_pythtb(theirs), from_pythtb(second_version(theirs))
-    np.testing.assert_array_equal(first.cells, second.cells)
-    np.testing.assert_array_equal(first.blocks, second.blocks)
-
-
-def test_pythtb_models_that_do_not_fit():
-    model = second_version(pythtb_model())
-    model.parameters = ["U"]
-    with pytest.raises(CaseError, match=r"parameters without values \(U\)"):
-        from_pythtb(model)
-    model.parameters, model.periodic_dirs = [], [0]
-    with pytest.raises(CaseError, match=r"periodic along \[0\] only"):
-        from_pythtb(model)
-    with pytest.raises(CaseError, match="is a dict, not a PythTB model"):
-        from_pythtb({})
 
 
 def tbmodels_model(sparse: bool = False):

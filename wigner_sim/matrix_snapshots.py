@@ -71,7 +71,7 @@ def matrix_snapshot(system: MatrixMoyal, f: Array, time: float) -> LiouvilleSnap
         momentum_distribution=grid.integrate_positions(distribution),
         energy=system.energy(f, time),
         particle_number=system.particle_number(f),
-        current=np.full((grid.n_momentum_axes, *grid.n_x), np.nan),  # not measured
+        current=system.current(f, time),
     )
 
 

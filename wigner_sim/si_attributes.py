@@ -24,11 +24,15 @@ _PLAIN = {
     "band_energy": "energy",
     "dual_energy": "energy",
     "gap": "energy",
+    "total_energy": "energy",
+    "interaction_energy": "energy",
     "density": "density",
     "energy_density": "energy_density",
 }
 #: Variables with one axis at the end, ``current_x``.
 _VECTORS = {"current": "current", "energy_current": "energy_current", "velocity": "velocity"}
+#: Currents of the whole crystal, ``current_total_x`` and its parts.
+_TOTALS = r"total_current|current_(total|group|anomalous|moment|metric|normalized_metric)"
 _AXIS = r"(k?[xyz])"
 
 
@@ -73,6 +77,8 @@ def _of_axis(stem: str, axis: str) -> tuple[str, tuple[int, ...]]:
         return "momentum" if momentum else "position", (number,)
     if stem == "velocity" and momentum:
         return "momentum_velocity", (number,)
+    if re.fullmatch(_TOTALS, stem):
+        return "velocity", (number,)
     return ("" if momentum else _VECTORS.get(stem, "")), (number,)
 
 

@@ -11,13 +11,14 @@ obeys ``d_t n(q) + i q . j(q) = 0`` exactly.  Products of elements on one bond d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.liouville.operators import Matrix
 from wigner_sim.weyl import SiteLattice
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +28,116 @@ ComplexArray = NDArray[np.complex128]
 _SMALLEST = 1e-13
 #: Step of the canonical momentum for the velocity along a missing axis.
 _STEP = 1e-3
+#: Digits to which separations and midpoints of bonds are told apart.
+_DIGITS = 9
+#: Wave functions looked at together.
+_COLUMNS = 16
+
+
+class Bonds:
+    """Pairs of orbitals between which a Hamiltonian hops, with their geometry.
+
+    Parameters
+    ----------
+    lattice : SiteLattice
+    rows, columns : array (bonds,), int
+        States of an operator that the bonds lead to and from.
+    """
+
+    def __init__(self, lattice: SiteLattice, rows: NDArray, columns: NDArray):
+        self.lattice, self.rows, self.columns = lattice, rows, columns
+        tau, s = lattice.orbital_positions, lattice.n_kept
+        row_cells, row_orbitals = self._cells(rows)
+        column_cells, column_orbitals = self._cells(columns)
+        #: The short way round, (d, bonds).
+        self.separations = (tau[row_orbitals] - tau[column_orbitals]).T
+        midpoints = np.empty((s, len(rows)))
+        for i, n in enumerate(lattice.sites):
+            hop = (row_cells[i] - column_cells[i] + n // 2) % n - n // 2
+            self.separations[i] += hop
+            midpoints[i] = column_cells[i] + tau[column_orbitals, i] + self.separations[i] / 2
+        midpoints = np.round(midpoints, _DIGITS)
+        self._first_cells = np.floor(midpoints).astype(int)
+        self._offsets = midpoints - self._first_cells
+
+    def _cells(self, states: NDArray) -> tuple[tuple[NDArray, ...], NDArray]:
+        sites, n = self.lattice.sites, self.lattice.n_orbitals
+        return (np.unravel_index(states // n, sites) if sites else ()), states % n
+
+    def current_density(self, carried: FloatArray, grid: PhaseSpaceGrid) -> FloatArray:
+        """Current density (d, *x) of what each bond carries, (d, bonds)."""
+        sites = self.lattice.sites
+        if not sites:
+            return carried.sum(axis=1)
+        waves = np.zeros((len(carried), *sites), dtype=complex)
+        for bonds, separation, offset in self._alike():
+            by_cell = np.zeros((len(carried), *sites))
+            cells = tuple(c[bonds] % n for c, n in zip(self._first_cells, sites, strict=True))
+            for i, values in enumerate(carried[:, bonds]):
+                np.add.at(by_cell[i], cells, values)
+            q = self._wavenumbers()
+            spread = sum((q_i * s for q_i, s in zip(q, separation, strict=False)), start=np.zeros(sites))
+            shift = sum((q_i * o for q_i, o in zip(q, offset, strict=True)), start=np.zeros(sites))
+            turned = np.sinc(spread / (2 * np.pi)) * np.exp(-1j * shift)
+            waves += turned * np.fft.fftn(by_cell, axes=range(1, 1 + len(sites)))
+        return self._on_grid(waves, grid)
+
+    def _alike(self) -> Iterator[tuple[NDArray, FloatArray, FloatArray]]:
+        """Bonds that differ by lattice vectors only: their numbers, separation and midpoint in the cell."""
+        s = self.lattice.n_kept
+        kinds = np.round(np.concatenate([self.separations[:s], self._offsets]), _DIGITS).T
+        unique, kind = np.unique(kinds, axis=0, return_inverse=True)
+        order = np.argsort(kind.ravel(), kind="stable")
+        ends = np.cumsum(np.bincount(kind.ravel(), minlength=len(unique)))[:-1]
+        for bonds, values in zip(np.split(order, ends), unique, strict=True):
+            yield bonds, values[:s], values[s:]
+
+    def _wavenumbers(self) -> list[FloatArray]:
+        """``2 pi m/n`` along each kept axis, broadcastable, the Nyquist wave with m = n/2."""
+        sites, axes = self.lattice.sites, []
+        for i, n in enumerate(sites):
+            m = np.arange(n)
+            m[m > n // 2] -= n
+            axes.append((2 * np.pi * m / n).reshape([-1 if j == i else 1 for j in range(len(sites))]))
+        return axes
+
+    def _on_grid(self, waves: FloatArray, grid: PhaseSpaceGrid) -> FloatArray:
+        """Sum of plane waves at the positions of the grid."""
+        values = waves
+        for axis, (q, x) in enumerate(zip(self._wavenumbers(), grid.axis_points, strict=False)):
+            phase = np.exp(1j * np.outer(x, q)) / q.size
+            values = np.moveaxis(np.tensordot(phase, values, axes=(1, 1 + axis)), 0, 1 + axis)
+        return values.real
+
+
+def current_of_waves(
+    bonds: Bonds, elements: ComplexArray, columns: ComplexArray, weights: FloatArray, grid: PhaseSpaceGrid
+) -> FloatArray:
+    """Current density (d, *x) of ``sum_j w_j |psi_j><psi_j|`` on a lattice with all position axes.
+
+    Parameters
+    ----------
+    bonds : Bonds
+    elements : array (bonds,)
+        Of the Hamiltonian.
+    columns : array (states, rank)
+    weights : array (rank,)
+    grid : PhaseSpaceGrid
+    """
+    hops = np.zeros(len(elements), dtype=complex)
+    for start in range(0, len(weights), _COLUMNS):
+        part = slice(start, start + _COLUMNS)
+        psi = columns[:, part]
+        hops += np.einsum("bj,bj,j->b", psi[bonds.columns], psi[bonds.rows].conj(), weights[part])
+    return bonds.current_density((-1j * bonds.separations * elements * hops).real, grid)
+
+
+def sparse_bonds(operator: Matrix, lattice: SiteLattice) -> tuple[Bonds, ComplexArray]:
+    """Bonds of a sparse (or full) Hamiltonian and its elements on them."""
+    entries = scipy.sparse.coo_array(operator)
+    present = np.abs(entries.data) > _SMALLEST * np.abs(entries.data).max(initial=0.0)
+    rows, columns = (index[present] for index in entries.coords)
+    return Bonds(lattice, rows, columns), entries.data[present].astype(complex)
 
 
 class BondCurrents:
@@ -47,44 +158,23 @@ class BondCurrents:
         labels: Sequence[tuple[float, ...]],
         operator_at: Callable[[tuple[float, ...]], ComplexArray],
     ):
-        self._lattice = lattice
-        self._n_fibres = len(labels)
+        self._n_fibres, self._n_missing = len(labels), lattice.n_missing
         operators = np.array([operator_at(label) for label in labels])
         largest = np.abs(operators).max(axis=0)
-        self._rows, self._columns = np.nonzero(largest > _SMALLEST * largest.max())
-        self._separations, self._midpoints = self._bonds()
-        elements = operators[:, self._rows, self._columns]
-        velocities = [-1j * s * elements for s in self._separations]
+        self._bonds = Bonds(lattice, *np.nonzero(largest > _SMALLEST * largest.max()))
+        elements = operators[:, self._bonds.rows, self._bonds.columns]
+        velocities = [-1j * s * elements for s in self._bonds.separations]
         for axis in range(lattice.n_missing):
-            velocities[lattice.n_kept + axis] = velocities[lattice.n_kept + axis] + self._momentum_derivative(
-                axis, labels, operator_at
-            )
+            derivative = self._momentum_derivative(axis, labels, operator_at)
+            velocities[lattice.n_kept + axis] = velocities[lattice.n_kept + axis] + derivative
         self._velocities = np.array(velocities)
 
     def __call__(self, state: ComplexArray, grid: PhaseSpaceGrid) -> FloatArray:
         """Current density of a state (*p, states, states) on the positions of a grid, shape (d, *x)."""
         fibres = state.reshape(-1, *state.shape[-2:])
-        hops = fibres[:, self._columns, self._rows]
+        hops = fibres[:, self._bonds.columns, self._bonds.rows]
         carried = np.einsum("dpb,pb->db", self._velocities, hops).real / self._n_fibres
-        return self._on_grid(carried, grid)
-
-    def _bonds(self) -> tuple[FloatArray, FloatArray]:
-        """Separations (d, bonds), the short way round, and midpoints (s, bonds)."""
-        lattice = self._lattice
-        tau, s = lattice.orbital_positions, lattice.n_kept
-        row_cells, row_orbitals = self._cells(self._rows)
-        column_cells, column_orbitals = self._cells(self._columns)
-        separations = (tau[row_orbitals] - tau[column_orbitals]).T
-        midpoints = np.empty((s, len(self._rows)))
-        for i, n in enumerate(lattice.sites):
-            hop = (row_cells[i] - column_cells[i] + n // 2) % n - n // 2
-            separations[i] += hop
-            midpoints[i] = column_cells[i] + tau[column_orbitals, i] + separations[i] / 2
-        return separations, midpoints
-
-    def _cells(self, states: NDArray) -> tuple[tuple[NDArray, ...], NDArray]:
-        sites, n = self._lattice.sites, self._lattice.n_orbitals
-        return (np.unravel_index(states // n, sites) if sites else ()), states % n
+        return self._bonds.current_density(carried, grid)
 
     def _momentum_derivative(
         self,
@@ -95,29 +185,9 @@ class BondCurrents:
         """Derivative of the bonds' elements in a canonical momentum (fourth-order difference)."""
 
         def elements(step: int) -> ComplexArray:
-            shift = np.zeros(self._lattice.n_missing)
+            shift = np.zeros(self._n_missing)
             shift[axis] = step * _STEP
             operators = (operator_at(tuple(np.add(label, shift))) for label in labels)
-            return np.array([operator[self._rows, self._columns] for operator in operators])
+            return np.array([operator[self._bonds.rows, self._bonds.columns] for operator in operators])
 
         return (8 * (elements(1) - elements(-1)) - (elements(2) - elements(-2))) / (12 * _STEP)
-
-    def _on_grid(self, carried: FloatArray, grid: PhaseSpaceGrid) -> FloatArray:
-        sites, s = self._lattice.sites, self._lattice.n_kept
-        current = np.zeros((len(carried), *grid.n_x))
-        for numbers in product(*(range(-((n - 1) // 2), n // 2 + 1) for n in sites)):
-            q = [2 * np.pi * m / n for m, n in zip(numbers, sites, strict=True)]
-            angle = sum((q_i * x for q_i, x in zip(q, self._midpoints, strict=True)), start=0.0)
-            spread = sum((q_i * sep for q_i, sep in zip(q, self._separations[:s], strict=True)), start=0.0)
-            amplitude = carried @ (
-                np.sinc(spread / (2 * np.pi)) * np.exp(-1j * angle) * np.ones(carried.shape[1])
-            )
-            wave = np.exp(
-                1j * sum((q_i * x for q_i, x in zip(q, self._positions(grid), strict=True)), start=0.0)
-            )
-            current += np.multiply.outer(amplitude, wave).real
-        return current / np.prod(sites, dtype=float)
-
-    @staticmethod
-    def _positions(grid: PhaseSpaceGrid) -> list[FloatArray]:
-        return [x.reshape(x.shape[: grid.n_position_axes]) for x in grid.positions]

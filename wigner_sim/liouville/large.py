@@ -19,6 +19,7 @@ from scipy.special import erfc
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.liouville.currents import current_of_waves, sparse_bonds
 from wigner_sim.liouville.evolution import (
     chebyshev_action,
     driven_orbitals,
@@ -145,7 +146,9 @@ class LargeSystem:
         tau = self.lattice.orbital_positions
         for t, moved in zip(times, history, strict=True):
             operator = self.operator(t) if self.hamiltonian.time_dependent else self._static_operator
-            yield observe_waves(moved, state.weights, operator, self.grid, tau, t)
+            bonds, elements = sparse_bonds(operator, self.lattice)
+            current = current_of_waves(bonds, elements, moved, state.weights, self.grid)
+            yield observe_waves(moved, state.weights, operator, self.grid, tau, t, current)
 
     def _orbital_waves(self, o: int, symbol: SymbolFunction | NDArray, given: PhaseSpaceGrid | None) -> Waves:
         """Occupation of one orbital: a scalar symbol does not mix orbitals."""

@@ -33,8 +33,7 @@ class LiouvilleSnapshot:
     energy, particle_number : float
         ``tr(rho H)``, ``tr rho``; per cell of the directions without a position axis.
     current : array (d, *x)
-        Particle current density, see :mod:`wigner_sim.liouville.currents`; not a number where it was not
-        measured.
+        Particle current density, see :mod:`wigner_sim.liouville.currents`.
     """
 
     time: float
@@ -78,6 +77,7 @@ def observe_waves(
     grid: PhaseSpaceGrid,
     orbital_positions: FloatArray,
     time: float,
+    current: FloatArray,
 ) -> LiouvilleSnapshot:
     """The same picture of ``sum_j w_j |psi_j><psi_j|``, orbitals at one place at a time.
 
@@ -105,5 +105,5 @@ def observe_waves(
         momentum_distribution=momenta,
         energy=float(weights @ energies),
         particle_number=float(weights @ np.einsum("ij,ij->j", columns.conj(), columns).real),
-        current=np.full((grid.n_momentum_axes, *grid.n_x), np.nan),
+        current=current,
     )

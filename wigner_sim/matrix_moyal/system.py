@@ -15,11 +15,12 @@ from functools import cached_property
 
 import numpy as np
 
-from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.grid import AXIS_LETTERS, PhaseSpaceGrid
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_sources import to_periodic
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.kinetics.phase_space_system import OwnScalar
+from wigner_sim.matrix_moyal.current import MatrixCurrent
 from wigner_sim.matrix_moyal.parts import MomentumPart, PositionPart
 from wigner_sim.matrix_moyal.projection import StarProjection
 from wigner_sim.matrix_moyal.separation import separate
@@ -65,6 +66,7 @@ class MatrixMoyal:
         self._separated = separated
         self._momentum = MomentumPart(separated, grid)
         self._position = PositionPart(separated, grid)
+        self._current = MatrixCurrent(separated, grid)
         self._blocks: tuple[Array, float, list[FloatArray], FloatArray] | None = None
 
     # --- the equation ---
@@ -146,6 +148,10 @@ class MatrixMoyal:
         """``Tr F * F``."""
         return self._integral(f)
 
+    def current(self, f: Array, t: float) -> FloatArray:
+        """Particle current density of all bands with their coherence, (d, *x)."""
+        return self._current.density(f, t)
+
     def energy(self, f: Array, t: float) -> float:
         """``Tr F * H`` (without the force, whose potential has no period)."""
         return self._momentum_energy(f, t) + self._position_energy(f, t)
@@ -181,7 +187,9 @@ class MatrixMoyal:
 
     def measure(self, f: Array, t: float) -> dict[str, FloatArray]:
         """What the recorder stores beside (or in place of) the bands' own: :data:`OWN_SCALARS` and tails."""
+        currents = zip(self._current_names, self._current.total(f, t), strict=True)
         return {
+            **{name: np.asarray(value) for name, value in currents},
             "total_particle_number": np.asarray(self.particle_number(f)),
             "total_energy": np.asarray(self.energy(f, t)),
             "purity": np.asarray(self.purity(f)),
@@ -199,7 +207,15 @@ class MatrixMoyal:
     @property
     def own_scalars(self) -> Mapping[str, OwnScalar]:
         """What :meth:`measure` returns."""
-        return OWN_SCALARS
+        about = "particle current of all bands and their coherence along {}"
+        currents = {
+            name: OwnScalar(False, about.format(name[-1]), "int dx j(x)") for name in self._current_names
+        }
+        return OWN_SCALARS | currents
+
+    @property
+    def _current_names(self) -> list[str]:
+        return [f"total_current_{axis}" for axis in AXIS_LETTERS[: self.grid.n_momentum_axes]]
 
 
 #: Scalars of a matrix run.

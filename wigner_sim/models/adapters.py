@@ -34,12 +34,12 @@ def from_pythtb(model: Any, source: str = "PythTB model") -> LatticeModel:
     LatticeModel
         PythTB's default convention for H(k), with the phases of the orbital positions, is the one used here;
         its k in units of the reciprocal lattice vectors is ours over 2 pi.  The two spin states of an orbital
-        follow each other.
+        follow each other.  Along a direction that is not periodic (a ribbon, a layer in space) nothing hops.
 
     Raises
     ------
     CaseError
-        If it is no PythTB model, is not periodic in all directions, or has parameters without values.
+        If it is no PythTB model, is periodic in no direction, or has parameters without values.
     """
     if hasattr(model, "lat_vecs") and hasattr(model, "hoppings"):
         parts = _parts_of_version_2(model, source)
@@ -49,8 +49,8 @@ def from_pythtb(model: Any, source: str = "PythTB model") -> LatticeModel:
         raise CaseError(f"{source} is a {type(model).__name__}, not a PythTB model")
     vectors, positions, periodic, n_spin, onsite, hoppings = parts
     d = len(vectors)
-    if sorted(periodic) != list(range(d)):
-        raise CaseError(f"{source}: periodic along {sorted(periodic)} only, expected all of {d} directions")
+    if not periodic:
+        raise CaseError(f"{source}: periodic along none of its {d} directions, expected at least one")
     n = len(positions) * n_spin
     cells, blocks = [np.zeros(d, dtype=int)], [_onsite_block(onsite, n_spin)]
     for amplitude, i, j, cell in hoppings:
@@ -60,6 +60,8 @@ def from_pythtb(model: Any, source: str = "PythTB model") -> LatticeModel:
         blocks += [block, block.conj().T]
     positions = np.repeat(positions, n_spin, axis=0)
     notes = [f"PythTB: {len(positions) // n_spin} orbitals, {n_spin} spin states, {len(cells) // 2} hoppings"]
+    if finite := sorted(set(range(d)) - set(periodic)):
+        notes.append(f"finite along {', '.join(f'a_{axis + 1}' for axis in finite)}")
     if not getattr(model, "_assume_position_operator_diagonal", True):
         notes.append("its position operator is not diagonal; only the diagonal is used here")
     return hermitian_model(*merged(np.array(cells), np.array(blocks)), positions, vectors, source, notes)
@@ -77,9 +79,10 @@ def _parts_of_version_1(model: Any) -> tuple[Any, ...]:
 
 def _parts_of_version_2(model: Any, source: str) -> tuple[Any, ...]:
     """``pythtb.TBModel``: its public properties."""
-    parameters = getattr(model, "parameters", None)
-    if parameters:
-        names = ", ".join(map(str, parameters))
+    # each entry describes an on-site term or a hopping, with the names of its parameters
+    without_value = {str(name) for term in model.parameters for name in term["names"]}
+    if without_value:
+        names = ", ".join(sorted(without_value))
         raise CaseError(f"{source}: parameters without values ({names}); fix them with with_parameters(...)")
     vectors = np.asarray(model.lat_vecs, dtype=float)
     hoppings = [
