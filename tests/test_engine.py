@@ -84,7 +84,7 @@ def test_mixed_third_derivatives_are_those_of_the_moyal_term(s):
 
 def test_the_flow_of_the_mixed_third_derivatives_is_their_exponential():
     system = SYSTEMS["(x, y; kx, ky) with B"]
-    part = system.evolution(2, split=True).equation().fused.beside
+    part = system.evolution(2, split=True).equation().fused.magnetic
     w = noise(system.grid.shape)
     tau = 0.5 / part.spectral_radius(0.0)
     term = expected = w
@@ -214,7 +214,7 @@ def test_fewer_coefficients_than_the_scheme_wants_lose_the_order(monkeypatch):
     """Control: kicks with other fractions than the exact flows are not of order 4."""
     system = separable_plane(1, sites=8.0, n_x=12, n_k=14)
     evolution, w = system.evolution(2, split=True), system.occupation()
-    monkeypatch.setattr(fused, "FLOWS", ("A", "B", "X", "K", "R"))
+    monkeypatch.setattr(fused, "FLOWS", ("A", "B", "X", "K", "R", "M"))
     wrong = replace(STEPPERS["blanes_moan4"], fractions=BLANES_MOAN4[::-1][:6] * 2)
     states = []
     for n in (8, 16, 32):

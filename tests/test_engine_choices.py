@@ -106,4 +106,4 @@ def test_flows_have_names_only_for_what_there_is():
     assert isinstance(flows, FusedFlows)
     assert separable_plane(2, n_x=10, n_k=14, flux=0.1).evolution(
         2, split=True
-    ).equation().fused.names == tuple("AXKBR")
+    ).equation().fused.names == tuple("MAXKB")

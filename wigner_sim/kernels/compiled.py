@@ -103,6 +103,36 @@ def _turn(
 
 
 @njit(inline="always")
+def _separate(work: Array, im: int, layout: BlockLayout) -> None:
+    """Modes q and -q of two packed real functions a, b: Re a(q), Im a(q); Re b(q), Im b(q) in their places."""
+    half, pairs = work.dtype.type(0.5), layout.pairs
+    for p in range(len(pairs)):
+        here, there = pairs[p, 0], pairs[p, 1]
+        if here != there:
+            fr, fi = load(work, here), load(work, im + here)
+            gr, gi = load(work, there), load(work, im + there)
+            store(work, here, (fr + gr) * half)
+            store(work, there, (fi - gi) * half)
+            store(work, im + here, (fi + gi) * half)
+            store(work, im + there, (gr - fr) * half)
+
+
+@njit(inline="always")
+def _join(work: Array, im: int, layout: BlockLayout) -> None:
+    """The reverse of :func:`_separate`."""
+    pairs = layout.pairs
+    for p in range(len(pairs)):
+        here, there = pairs[p, 0], pairs[p, 1]
+        if here != there:
+            ar, ai = load(work, here), load(work, there)
+            br, bi = load(work, im + here), load(work, im + there)
+            store(work, here, ar - bi)
+            store(work, im + here, ai + br)
+            store(work, there, ar + bi)
+            store(work, im + there, br - ai)
+
+
+@njit(inline="always")
 def _kick(
     work: Array,
     size: int,
@@ -186,8 +216,9 @@ def run_blocks(
         See :mod:`wigner_sim.kernels.layout`.
     times : array (3,)
         Of the first kick, the exact flow, the second kick.
-    orders : array (2,)
-        Of the Taylor series of the kicks; 0 for none.
+    orders : array (3,)
+        Of the Taylor series of the kicks, 0 for none; and which half is done: 0 for all, 1 to stop at the
+        modes of the moved axes (q and -q as real and imaginary part), 2 to begin with them.
     blocks : array (2,)
         First block, and the one after the last.
     work : array
@@ -195,20 +226,29 @@ def run_blocks(
     width = lane_count(source)
     size = layout.n_points[0] * layout.strides[0]
     scratch = 6 * size if drift.n_terms.max() else 2 * size
-    scale, tau = work.dtype.type(1.0 / layout.lanes[1]), work.dtype.type(times[1])
-    rest = work.dtype.type(1.0 / layout.lanes[1] - scale)
+    half, tau = orders[2], work.dtype.type(times[1])
+    weight = 1.0 if half == 2 else 1.0 / layout.lanes[1]
+    scale = work.dtype.type(weight)
+    rest = work.dtype.type(weight - scale)
     for block in range(blocks[0], blocks[1]):
         for stage in range(6):  # in, kick, transform and turn, transform back, kick, out
             if stage == 0 or stage == 5:
                 array = source if stage == 0 else target
-                for half in range(2):
-                    _copy(array, layout, work, half * size, (2 * block + half) * width, stage == 5)
+                for part in range(2):
+                    _copy(array, layout, work, part * size, (2 * block + part) * width, stage == 5)
             elif stage == 2 or stage == 3:
-                if tau != 0.0:
-                    re, im = (0, size) if stage == 2 else (size, 0)
-                    _transform(work, re, im, layout, scratch)
-                    if stage == 2:
+                if half == 4 - stage or (tau == 0.0 and half == 0):
+                    continue
+                re, im = (0, size) if stage == 2 else (size, 0)
+                for step in range(2):  # the transform is the first step there, the second one back
+                    if step == stage - 2:
+                        _transform(work, re, im, layout, scratch)
+                    elif stage == 2 or half == 2:
+                        if half == 2:
+                            _join(work, size, layout)
                         _turn(work, size, layout, turns, block, tau, scale, rest)
+                        if half == 1:
+                            _separate(work, size, layout)
             else:
                 which = stage // 4
                 if orders[which]:

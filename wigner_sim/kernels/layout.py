@@ -91,6 +91,17 @@ class Drift(NamedTuple):
     weights: Array  # of central differences over the spacing, (axes * taps,); empty: spectral derivatives
 
 
+class ModeTables(NamedTuple):
+    """Modes q in blocks of one vector, and the products of an operator that is diagonal in them."""
+
+    d: Array  # (1,), axes
+    rows: Array  # (blocks * 2 * vector,), first element of each mode's real and imaginary row
+    q: Array  # (blocks * d * vector,)
+    turn: Array  # (d * moved points,), what the field adds to each q, by the mode of the moved axes
+    index: Array  # (products * 3,)
+    coefficients: Array  # (products * moved points,)
+
+
 @lru_cache(maxsize=32)
 def block_layout(axes: MovedAxes, bits: int, lanes_per_vector: int) -> BlockLayout:
     """Tables of the blocks of a pass over ``axes``."""

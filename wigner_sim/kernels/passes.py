@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 from collections.abc import Sequence
@@ -29,8 +30,10 @@ Array = NDArray[Any]
 CENTRAL_DIFFERENCE = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 #: Largest eigenvalue of it, times the spacing (spectral: pi).
 LARGEST_DIFFERENCE = 1.7306
+#: Parts of a pass: all of it, up to the modes of the moved axes, or from them on.
+WHOLE, TO_MODES, FROM_MODES = 0, 1, 2
 #: Elements below which threads cost more than they bring.
-_WORTH_SHARING = 1 << 15
+WORTH_SHARING = 1 << 15
 _local = threading.local()
 _kernels: dict[Any, Any] = {}
 _log = logging.getLogger(__name__)
@@ -71,30 +74,37 @@ class BlockPass:
     stencil: bool = False
     _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def run(self, source: Array, target: Array, times: Sequence[float], orders: Sequence[int]) -> None:
+    def run(
+        self, source: Array, target: Array, times: Sequence[float], orders: Sequence[int], half: int = WHOLE
+    ) -> None:
         """Kick, flow, kick for the three ``times``, with Taylor series of the two ``orders`` in the kicks.
 
         Parameters
         ----------
         source, target : arrays (outer * moved * inner,), float64 or float32
             Contiguous; they may be the same.
+        half : int
+            ``TO_MODES`` stops at the Fourier modes of the moved axes, ``FROM_MODES`` begins with them: the real
+            part at the place of the pair's first mode, the imaginary part at that of the second
+            (``layout.mode_pairs``).
         """
         layout, turns, drift = self._tables_for(8 * source.dtype.itemsize)
         size = 6 * block_elements(layout) if self.drift else 2 * block_elements(layout)
         width = 64 // source.dtype.itemsize
         size += width * (6 * max(self.axes.n_points) + 16)
-        when, how = np.array(times, dtype=float), np.array(orders, dtype=np.int64)
+        when, how = np.array(times, dtype=float), np.array((*orders, half), dtype=np.int64)
 
         given = (source, target, layout, turns, drift, when, how)
         nothing = np.zeros(2, dtype=np.int64)
-        run_blocks = _kernel(source.dtype, (*given, nothing, _workspace(size, source.dtype)))
+        nothing_to_do = (*given, nothing, workspace(size, source.dtype))
+        run_blocks = compiled_kernel("wigner_sim.kernels.compiled", source.dtype, nothing_to_do)
 
         def work(first: int, last: int) -> None:
             blocks = np.array((first, last), dtype=np.int64)
-            run_blocks(*given, blocks, _workspace(size, source.dtype))
+            run_blocks(*given, blocks, workspace(size, source.dtype))
 
         n_blocks = -(-self.axes.n_lanes // (2 * width))
-        share_out(work, n_blocks, source.size >= _WORTH_SHARING)
+        share_out(work, n_blocks, source.size >= WORTH_SHARING)
 
     def largest_rate(self) -> float:
         """Largest ``|S|``."""
@@ -148,11 +158,10 @@ class BlockPass:
         )
 
 
-def _kernel(dtype: Any, nothing_to_do: tuple[Any, ...]) -> Any:
-    """The compiled passes for one precision; compiled anew if what was kept of them cannot be read."""
-    if dtype not in _kernels:
-        from wigner_sim.kernels.compiled import compiled
-
+def compiled_kernel(module: str, dtype: Any, nothing_to_do: tuple[Any, ...]) -> Any:
+    """The kernel of a module for one precision; compiled anew if what was kept of it cannot be read."""
+    if (module, dtype) not in _kernels:
+        compiled = importlib.import_module(module).compiled
         kernel = compiled(kept=True)
         try:
             kernel(*nothing_to_do)
@@ -160,8 +169,8 @@ def _kernel(dtype: Any, nothing_to_do: tuple[Any, ...]) -> Any:
             _log.warning("the kept kernels are unusable (%s): compiled for this process only", error)
             kernel = compiled(kept=False)
             kernel(*nothing_to_do)
-        _kernels[dtype] = kernel
-    return _kernels[dtype]
+        _kernels[module, dtype] = kernel
+    return _kernels[module, dtype]
 
 
 def _in_blocks(values: Array, width: int) -> Array:
@@ -173,7 +182,7 @@ def _in_blocks(values: Array, width: int) -> Array:
     return np.ascontiguousarray(padded.reshape(n_terms, n_blocks, 2 * width).swapaxes(0, 1))
 
 
-def _workspace(size: int, dtype: Any) -> Array:
+def workspace(size: int, dtype: Any) -> Array:
     """A scratch array of this thread, grown when needed and aligned to cache lines."""
     spaces = _local.__dict__.setdefault("spaces", {})
     if dtype not in spaces or spaces[dtype].size < size:

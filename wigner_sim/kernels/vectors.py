@@ -133,23 +133,48 @@ def _turned(z: emission.Complex, turns: Value, scale: Value, rest: Value) -> emi
 def _transposing(
     context: Any, gather: bool, rows: Any, block: Any, offsets: Any
 ) -> tuple[Any, Callable[..., Any]]:
-    index, count = types.intp, 8 * VECTOR_BYTES // rows.dtype.bitwidth
+    index = types.intp
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        row_data, block_data, offset_data = (
-            _data(context, builder, signature.args[j], args[j]) for j in (0, 3, 5)
-        )
+        count = 8 * VECTOR_BYTES // rows.dtype.bitwidth
         rows_at = [builder.add(args[1], builder.mul(args[2], INT(j))) for j in range(count)]
-        offsets_at = [builder.gep(offset_data, [builder.add(args[6], INT(j))]) for j in range(count)]
-        block_at = [builder.add(args[4], builder.load(place)) for place in offsets_at]
-        source, places = (row_data, rows_at) if gather else (block_data, block_at)
-        target, goals = (block_data, block_at) if gather else (row_data, rows_at)
-        values = emission.transposed([emission.load(builder, source, place) for place in places])
-        for value, goal in zip(values, goals, strict=True):
-            emission.store(value, target, goal)
+        _transpose_square(context, builder, signature, args, gather, rows_at)
         return context.get_dummy_value()
 
     return types.void(rows, index, index, block, index, offsets, index), generate
+
+
+def _transposing_listed(
+    context: Any, gather: bool, rows: Any, starts: Any, block: Any, offsets: Any
+) -> tuple[Any, Callable[..., Any]]:
+    index = types.intp
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        count = 8 * VECTOR_BYTES // rows.dtype.bitwidth
+        table = _data(context, builder, signature.args[1], args[1])
+        places = [builder.gep(table, [builder.add(args[2], INT(j))]) for j in range(count)]
+        rows_at = [builder.add(builder.load(place), args[6]) for place in places]
+        whole = types.void(rows, index, index, block, index, offsets, index)
+        _transpose_square(context, builder, whole, [args[0], args[6], args[6], *args[3:]], gather, rows_at)
+        return context.get_dummy_value()
+
+    return types.void(rows, starts, index, block, index, offsets, index), generate
+
+
+def _transpose_square(
+    context: Any, builder: Any, signature: Any, args: Any, gather: bool, rows_at: list[Any]
+) -> None:
+    """Elements from ``rows_at`` on of some rows, and the vectors at ``block[at + offsets[first + j]]``."""
+    row_data, block_data, offset_data = (
+        _data(context, builder, signature.args[j], args[j]) for j in (0, 3, 5)
+    )
+    offsets_at = [builder.gep(offset_data, [builder.add(args[6], INT(j))]) for j in range(len(rows_at))]
+    block_at = [builder.add(args[4], builder.load(place)) for place in offsets_at]
+    source, places = (row_data, rows_at) if gather else (block_data, block_at)
+    target, goals = (block_data, block_at) if gather else (row_data, rows_at)
+    values = emission.transposed([emission.load(builder, source, place) for place in places])
+    for value, goal in zip(values, goals, strict=True):
+        emission.store(value, target, goal)
 
 
 @intrinsic
@@ -166,3 +191,19 @@ def block_to_rows(
 ) -> Any:
     """The reverse of :func:`rows_to_block`."""
     return _transposing(context, False, rows, block, offsets)
+
+
+@intrinsic
+def listed_rows_to_block(
+    context: Any, rows: Any, starts: Any, start: Any, block: Any, at: Any, offsets: Any, first: Any
+) -> Any:
+    """The same for rows that begin at ``starts[start + l]``, elements from ``first`` on."""
+    return _transposing_listed(context, True, rows, starts, block, offsets)
+
+
+@intrinsic
+def block_to_listed_rows(
+    context: Any, rows: Any, starts: Any, start: Any, block: Any, at: Any, offsets: Any, first: Any
+) -> Any:
+    """The reverse of :func:`listed_rows_to_block`."""
+    return _transposing_listed(context, False, rows, starts, block, offsets)

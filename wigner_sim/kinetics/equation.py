@@ -207,8 +207,8 @@ def _fused_flows(
     bounded = bool(rest.third_derivative) and options.moyal_filter == "bounded"
     stencil = options.remainder == "stencil"
     if isinstance(rest.velocity, ProductVelocity) and kept is None and not bounded:
-        beside = MagneticMoyal(streaming.space, band_energy) if rest.third_derivative else None
-        return FusedFlows(streaming, acceleration, rest.velocity, beside, stencil)
+        magnetic = MagneticMoyal(streaming.space, band_energy) if rest.third_derivative else None
+        return FusedFlows(streaming, acceleration, rest.velocity, None, stencil, magnetic)
     if stencil:
         raise CaseError(
             'equation.remainder = "stencil" needs H0(k) + U(x, t) with all its terms, dealias = "none" and '

@@ -1,18 +1,20 @@
 r"""The split equation as passes over cache-sized blocks, in place.
 
-Four flows, :math:`\partial_t w = (A + X + K + B) w`: A and B are exact motion under E(k) and U(x) (with the
-force), X and K what the band geometry adds in x at fixed k and in k at fixed x.  A and X act on the same
-blocks, and so do K and B, so neighbours in a composition share one pass over memory: kick, exact flow, kick.
-The kicks are Taylor series in conservative form; the particle number is kept to rounding at any order.
+Five flows, :math:`\partial_t w = (M + A + X + K + B) w`: A and B are exact motion under E(k) and U(x) (with the
+force), X and K what the band geometry adds in x at fixed k and in k at fixed x, M what a magnetic field adds
+to the third derivatives, at fixed wavenumber q of the positions.  A and X act on the same blocks, and so do K
+and B, so neighbours in a composition share one pass over memory: kick, exact flow, kick.  M acts between the
+two halves of a pass of A, whose modes it needs.  The kicks are Taylor series in conservative form; the particle
+number is kept to rounding at any order.
 
-Composition of four flows with the coefficients of a two-flow scheme: McLachlan, SIAM J. Sci. Comput. 16,
+Composition of several flows with the coefficients of a two-flow scheme: McLachlan, SIAM J. Sci. Comput. 16,
 151 (1995).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
@@ -21,15 +23,24 @@ import numpy as np
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kernels import numba_is_usable
 from wigner_sim.kernels.layout import MovedAxes, mode_pairs
-from wigner_sim.kernels.passes import LARGEST_DIFFERENCE, BlockPass, SumOfFactors, can_transform
+from wigner_sim.kernels.passes import (
+    FROM_MODES,
+    LARGEST_DIFFERENCE,
+    TO_MODES,
+    WHOLE,
+    BlockPass,
+    SumOfFactors,
+    can_transform,
+)
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.terms import Acceleration, MixedPhase, Streaming
 from wigner_sim.kinetics.velocity import ProductVelocity
 from wigner_sim.steppers import Flow
 from wigner_sim.symbols import FloatArray
 
 #: Flows in the order of the basic step; X belongs to the pass of A, K to that of B; R is all the rest.
-FLOWS = ("A", "X", "K", "B", "R")
-_PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "R": "R"}
+FLOWS = ("M", "A", "X", "K", "B", "R")
+_PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "M": "M", "R": "R"}
 
 #: Order of a kick's Taylor series by ``z = time * largest rate``: stability for the worst mode asks for order
 #: 3 or 4 above 0.15 (at order 2 it grows by z^4/8), and above 2.4 the kick is done in several.
@@ -47,6 +58,7 @@ class Stage:
 
     which: str
     times: tuple[float, float, float]
+    half: int = WHOLE
 
 
 def group_stages(flows: Sequence[tuple[str, float]]) -> Iterator[Stage]:
@@ -68,6 +80,27 @@ def group_stages(flows: Sequence[tuple[str, float]]) -> Iterator[Stage]:
         yield Stage(which, (before, exact, after))
 
 
+def around_modes(stages: Sequence[Stage]) -> list[Stage]:
+    """Before M a pass of A that stops at the modes, after it one that begins with them."""
+    result: list[Stage] = []
+    for stage in stages:
+        previous = result[-1] if result else None
+        if stage.which == "M":
+            if previous is not None and previous.which == "A" and not previous.times[2]:
+                result[-1] = replace(previous, half=TO_MODES)
+            else:
+                result.append(Stage("A", (0.0, 0.0, 0.0), TO_MODES))
+        elif previous is not None and previous.which == "M":
+            if stage.which == "A" and not stage.times[0]:
+                stage = replace(stage, half=FROM_MODES)
+            else:
+                result.append(Stage("A", (0.0, 0.0, 0.0), FROM_MODES))
+        result.append(stage)
+    if result and result[-1].which == "M":
+        result.append(Stage("A", (0.0, 0.0, 0.0), FROM_MODES))
+    return result
+
+
 @dataclass(frozen=True)
 class FusedFlows:
     """The flows of one band with its coefficients at one time.
@@ -82,6 +115,8 @@ class FusedFlows:
         A further part that acts on whole arrays.
     stencil : bool
         Differences of order 8 instead of spectral derivatives in the kicks.
+    magnetic : MagneticMoyal, optional
+        Third derivatives that carry a magnetic field.
     """
 
     streaming: Streaming
@@ -89,16 +124,19 @@ class FusedFlows:
     remainder: ProductVelocity | None = None
     beside: Flow | None = None
     stencil: bool = False
+    magnetic: MagneticMoyal | None = None
     _kick_rates: dict[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The flows in the order of the basic step."""
-        return tuple(
-            name
-            for name in FLOWS
-            if name in "AB" or (name in "XK" and self.remainder is not None) or (name == "R" and self.beside)
-        )
+        there = {
+            "M": self.magnetic is not None,
+            "X": self.remainder is not None,
+            "K": self.remainder is not None,
+            "R": self.beside is not None,
+        }
+        return tuple(name for name in FLOWS if there.get(name, True))
 
     @property
     def grid(self) -> PhaseSpaceGrid:
@@ -114,19 +152,24 @@ class FusedFlows:
             if stage.which == "R":
                 assert self.beside is not None
                 out[...] = self.beside.flow(source.reshape(out.shape), t, stage.times[1])
+            elif stage.which == "M":
+                assert self.magnetic is not None
+                self.magnetic.flow_of_modes(target, stage.times[1])
             else:
                 orders = self._kick_orders(stage)[0]
-                self._pass(stage.which).run(source, target, stage.times, orders)
+                self._pass(stage.which).run(source, target, stage.times, orders, stage.half)
             source = target
         if source is not target:
             out[...] = w
 
-    def _stages(self, flows: Sequence[tuple[str, float]]) -> Iterator[Stage]:
+    def _stages(self, flows: Sequence[tuple[str, float]]) -> list[Stage]:
         """Passes that do something, with kicks short enough for their series."""
-        acting = [(name, tau) for name, tau in flows if tau and (name in "ABR" or self._rate(name))]
+        acting = [(name, tau) for name, tau in flows if tau and (name not in "XK" or self._rate(name))]
+        stages: list[Stage] = []
         for stage in group_stages(acting):
-            n_pieces = 1 if stage.which == "R" else self._kick_orders(stage)[1]
-            yield from self._cut(stage, n_pieces) if n_pieces > 1 else (stage,)
+            n_pieces = self._kick_orders(stage)[1] if stage.which in "AB" else 1
+            stages += self._cut(stage, n_pieces) if n_pieces > 1 else [stage]
+        return around_modes(stages)
 
     @staticmethod
     def _cut(stage: Stage, n: int) -> list[Stage]:

@@ -15,16 +15,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
+from itertools import product as tuples
 from math import factorial, prod
 
 import numpy as np
 
 from wigner_sim import fourier
+from wigner_sim.kernels.layout import MovedAxes, mode_pairs
+from wigner_sim.kernels.mode_passes import ModePass
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
-#: Order of the Taylor series of a flow by ``time * largest rate``; longer ones are cut.
-_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
-#: Elements of a block of wavenumbers q that is worked on at once.
+#: Nested factors of the polynomials: Taylor series, and five stages of order 3 that are stable up to
+#: sqrt(15) on the imaginary axis (Kinnmark and Gray, Math. Comput. Simul. 26, 181 (1984)).
+POLYNOMIALS = (
+    (1 / 2, 1.0),
+    (1 / 3, 1 / 2, 1.0),
+    (1 / 4, 1 / 3, 1 / 2, 1.0),
+    (1 / 5, 1 / 5, 1 / 3, 1 / 2, 1.0),
+)
+#: Largest ``time * rate`` of each; longer times are cut.
+_REACH = (0.15, 1.2, 2.4, 3.3)
+#: Classes of modes by their rate, each with rates up to 1/sqrt(2) of those of the one before.
+_CLASSES = 12
+#: Elements of a block of wavenumbers q that numpy works on at once.
 _BLOCK = 1 << 14
 
 
@@ -34,6 +47,13 @@ class _Product:
 
     coefficient: FloatArray
     index: MultiIndex
+
+
+def polynomial_of(reach: float) -> tuple[int, int]:
+    """How many factors the polynomial for ``time * rate`` has, and how often it is applied."""
+    n = max(1, int(np.ceil(reach / _REACH[-1])))
+    chosen = next(j for j, limit in enumerate(_REACH) if reach / n <= limit)
+    return len(POLYNOMIALS[chosen]), n
 
 
 class MagneticMoyal:
@@ -47,9 +67,9 @@ class MagneticMoyal:
 
     Notes
     -----
-    It does not couple different q: after a transform over the positions its flow is a Taylor series block by
-    block of wavenumbers.  The derivatives of E contracted with the field vanish, so that the particle number
-    is kept to rounding.
+    It does not couple different q: after a transform over the positions its flow is a polynomial block by
+    block of wavenumbers, of the degree that stability asks for at these wavenumbers.  The derivatives of E
+    contracted with the field vanish, so that the particle number is kept to rounding.
     """
 
     def __init__(self, space: SymbolSpace, band_energy: FloatArray):
@@ -70,48 +90,100 @@ class MagneticMoyal:
             -sum((grid.epsilon[s + i, s + j] * momenta[j] for j in range(d)), start=np.zeros((1,) * d))
             for i in range(d)
         ]
-        halved = [q.reshape(q.shape[:s]) for q in space.axis_wavenumbers[:s]]
-        if s:
-            halved[-1] = halved[-1][..., : grid.shape[s - 1] // 2 + 1]
-        flat = [values.ravel() for values in np.broadcast_arrays(*halved)]
-        n_modes = len(flat[0]) if s else 1
-        self._q = np.array([*flat, *(np.zeros(n_modes) for _ in range(d - s))]).reshape(d, n_modes, *(1,) * d)
+        self._positions = [q.reshape(q.shape[:s]) for q in space.axis_wavenumbers[:s]]
         self._k_axes = tuple(range(-d, 0))
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Its contribution to d_t w."""
-        return self._in_modes(w, lambda z, symbols: self._rate(z, symbols))
+        return self._in_modes(w, lambda z, symbols, first: self._rate(z, symbols))
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
-        """Taylor series, of the order and in as many equal steps as stability asks for."""
-        reach = abs(dt) * self.spectral_radius(t)
-        n = max(1, int(np.ceil(reach / _ORDERS[-1][0])))
-        last = next(order for limit, order in _ORDERS if reach / n <= limit)
+        """State after ``dt``, on whole arrays."""
+        stages = self._stages(dt)
+        classes = self._classes(self._halved_q)
 
-        def advance(z: Array, symbols: list[FloatArray]) -> Array:
-            for _ in range(n):
-                term = z
-                for order in range(1, last + 1):
-                    term = dt / (n * order) * self._rate(term, symbols)
-                    z = z + term
+        def advance(z: Array, symbols: list[FloatArray], first: int) -> Array:
+            of_each = classes[first : first + len(z)]
+            for each in np.unique(of_each):
+                own = of_each == each
+                z[own] = self._advanced(z[own], [symbol[own] for symbol in symbols], dt, stages[each])
             return z
 
         return self._in_modes(w, advance)
 
+    def flow_of_modes(self, modes: FloatArray, dt: float) -> None:
+        """The same in compiled blocks, in place, for rows as a pass over the positions leaves its modes."""
+        self._mode_pass.run(modes, dt, self._stages(dt), POLYNOMIALS)
+
     def spectral_radius(self, t: float) -> float:
-        """Bound from the largest coefficients and wavenumbers."""
-        return self._largest_rate
+        """Largest value of its symbol, bounded by that of the third derivative along any direction."""
+        return float(self._rates(self._halved_q).max(initial=0.0))
+
+    def _advanced(self, z: Array, symbols: list[FloatArray], dt: float, stages: tuple[int, int]) -> Array:
+        count, n = stages
+        for _ in range(n):
+            y = z
+            for factor in POLYNOMIALS[count - 2]:
+                y = z + dt / n * factor * self._rate(y, symbols)
+            z = y
+        return z
+
+    def _stages(self, dt: float) -> list[tuple[int, int]]:
+        """Polynomial of each class of modes."""
+        largest = self.spectral_radius(0.0)
+        return [polynomial_of(abs(dt) * largest * 2 ** (-j / 2)) for j in range(_CLASSES)]
+
+    def _classes(self, q: FloatArray) -> FloatArray:
+        """Class of each mode q, shape (d, modes)."""
+        ratio = self._rates(q) / (self.spectral_radius(0.0) or 1.0)
+        return np.clip(np.floor(-2 * np.log2(np.maximum(ratio, 1e-30))), 0, _CLASSES - 1).astype(int)
+
+    def _rates(self, q: FloatArray) -> FloatArray:
+        """Bound of the symbol for each q: with e the largest third derivative, ``e (3qqt + 3qtt + ttt)``."""
+        turned = np.sqrt(max(float(np.max(sum(turn**2 for turn in self._turn))), 0.0))
+        length = np.sqrt(np.sum(q**2, axis=0))
+        return self._steepest * turned * (3 * length**2 + 3 * length * turned + turned**2)
 
     @cached_property
-    def _largest_rate(self) -> float:
-        q = [float(np.abs(each).max()) for each in self._q]
-        turn = [float(np.abs(each).max()) for each in self._turn]
-        total = 0.0
-        for product in self._products:
-            i, j, l = product.index  # noqa: E741
-            largest = turn[i] * (q[j] + turn[j]) * (q[l] + turn[l]) + q[i] * turn[j] * (q[l] + turn[l])
-            total += float(np.abs(product.coefficient).max()) * (largest + q[i] * q[j] * turn[l])
-        return total
+    def _steepest(self) -> float:
+        """Largest third derivative of E over 24, along any direction."""
+        d = len(self._turn)
+        steps = np.arange(-4, 5) if d < 3 else np.arange(-2, 3)
+        directions = [np.array(u) / np.linalg.norm(u) for u in tuples(steps, repeat=d) if any(u)]
+        return max(
+            float(np.abs(sum(p.coefficient * prod(u[i] for i in p.index) for p in self._products)).max())
+            for u in directions
+        )
+
+    @cached_property
+    def _halved_q(self) -> FloatArray:
+        """q of every mode of a real transform over the positions, shape (d, modes)."""
+        halved = list(self._positions)
+        if halved:
+            halved[-1] = halved[-1][..., : self._grid.n_x[-1] // 2 + 1]
+        return self._flat_q(halved)
+
+    def _flat_q(self, positions: Sequence[FloatArray]) -> FloatArray:
+        """Wavenumbers of all axes, zero where there is no position."""
+        flat = [values.ravel() for values in np.broadcast_arrays(*positions)]
+        n_modes = len(flat[0]) if flat else 1
+        return np.array([*flat, *(np.zeros(n_modes) for _ in range(len(self._turn) - len(flat)))])
+
+    @cached_property
+    def _mode_pass(self) -> ModePass:
+        grid = self._grid
+        pairs = mode_pairs(grid.n_x)
+        q = self._flat_q(self._positions)[:, pairs[:, 0]]
+        axes = MovedAxes(prod(grid.n_x), grid.n_k, grid.periods[grid.n_position_axes :], 1)
+        return ModePass(
+            axes=axes,
+            pairs=pairs,
+            classes=self._classes(q),
+            q=q,
+            turn=np.array([np.broadcast_to(turn, grid.n_k) for turn in self._turn]).reshape(len(q), -1),
+            indices=[p.index for p in self._products],
+            coefficients=np.array([p.coefficient for p in self._products]).reshape(-1, axes.n_moved),
+        )
 
     def _rate(self, z: Array, symbols: list[FloatArray]) -> Array:
         z_hat = -1j * fourier.fftn(z, self._k_axes)
@@ -120,20 +192,24 @@ class MagneticMoyal:
             total += product.coefficient * fourier.ifftn(z_hat * symbol, self._k_axes)
         return total
 
-    def _in_modes(self, w: FloatArray, act: Callable[[Array, list[FloatArray]], Array]) -> FloatArray:
+    def _in_modes(self, w: FloatArray, act: Callable[[Array, list[FloatArray], int], Array]) -> FloatArray:
         """Apply ``act`` to blocks of modes q, shape (modes, *k), together with QQQ - qqq of each product."""
         grid = self._grid
         axes = tuple(range(grid.n_position_axes))
         w_hat = fourier.rfftn(w, axes) if axes else w.astype(complex)
-        modes = w_hat.reshape(self._q.shape[1], *grid.n_k)
+        all_q = self._halved_q.reshape(len(self._turn), -1, *(1,) * len(self._turn))
+        modes = w_hat.reshape(all_q.shape[1], *grid.n_k)
         rows = max(1, _BLOCK // prod(grid.n_k))
         for first in range(0, len(modes), rows):
-            q = list(self._q[:, first : first + rows])
+            q = list(all_q[:, first : first + rows])
             turned = [q[i] + self._turn[i] for i in range(len(q))]
             symbols = [
-                _triple(turned, product.index) - _triple(q, product.index) for product in self._products
+                np.broadcast_to(
+                    _triple(turned, product.index) - _triple(q, product.index), (len(q[0]), *grid.n_k)
+                )
+                for product in self._products
             ]
-            modes[first : first + rows] = act(modes[first : first + rows], symbols)
+            modes[first : first + rows] = act(modes[first : first + rows], symbols, first)
         return fourier.irfftn(w_hat, grid.n_x, axes) if axes else w_hat.real
 
 
