@@ -24,6 +24,7 @@ from wigner_sim.kinetics.effective_band import (
 )
 from wigner_sim.kinetics.equation import exact_flow_remainder
 from wigner_sim.kinetics.external_field import ExternalField
+from wigner_sim.kinetics.low_rank import short_velocity, velocity_scale
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.product_band import ProductBand, product_band
 from wigner_sim.kinetics.separable import MomentumGeometry, momentum_geometry, separable_effective_band
@@ -142,9 +143,18 @@ class GeneralBand(_Source):
     def coefficients(self, t: float, remainder: bool) -> Coefficients:
         """From the effective band, interpolated in time when driven."""
         if self._is_static:
-            return _dense_coefficients(self.effective(t), remainder)
+            return self._static_coefficients(remainder)
         h_0, *velocity = self._table.at(t)
         return _with_velocity(self.space, h_0, self._force(t), np.array(velocity), remainder)
+
+    def _static_coefficients(self, remainder: bool) -> Coefficients:
+        """As short sums of products where they are."""
+        band, grid = self.effective(0.0), self.space.grid
+        velocity = phase_space_velocity(band)
+        scale = velocity_scale(grid, velocity)
+        whole = _with_velocity(self.space, band.energy[0], band.force, velocity, remainder)
+        short = short_velocity(grid, velocity, scale)
+        return whole if short is None else replace(whole, velocity=short)
 
     @cached_property
     def _table(self) -> TimeTable:

@@ -14,8 +14,10 @@ import numpy as np
 from wigner_sim import fourier
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.blocked_flow import BlockedFlow
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.fused import FusedFlows, fits_engine
+from wigner_sim.kinetics.low_rank import short_third_derivatives, short_third_derivatives_of_rest
 from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming, Term
@@ -124,8 +126,12 @@ def unsplit_equation(
         That of the band, if known in a better form than stored arrays.
     """
     space = effective.space
-    third = moyal_coefficients(space, effective.energy[0]) if options.third_derivative else {}
     velocity = velocity or _own_velocity(effective)
+    if isinstance(velocity, ProductVelocity) and unfiltered(options):
+        short = short_third_derivatives(space, effective.energy[0], options.third_derivative)
+        if short is not None:
+            return KineticEquation([BlockedFlow(space, velocity, short)])
+    third = moyal_coefficients(space, effective.energy[0]) if options.third_derivative else {}
     return KineticEquation([_phase_space_flow(space, velocity, third, options)])
 
 
@@ -153,19 +159,19 @@ def split_equation(
     s = grid.n_position_axes
     band_energy, potential = mean_energies(effective)
     remainder = remainder or exact_flow_remainder(effective, _own_velocity(effective).values)
-    third = _third_derivative_of_rest(effective, band_energy, potential) if options.third_derivative else {}
+    rest = _rest(effective, remainder, band_energy, potential, options)
     fused = None
     n_orders: int | None = 2 if options.third_derivative else 1
     if options.moyal_series == "all_orders" and options.third_derivative:
         n_orders = None
     terms: list[Term] = []
-    rest = _phase_space_flow(space, remainder, third, options)
     if s:
         streaming = Streaming(space, band_energy, n_orders)
         acceleration = Acceleration(space, potential, n_orders, effective.force)
         terms = [streaming, acceleration]
         if wants_engine(grid, options):
-            fused = _fused_flows(streaming, acceleration, rest, band_energy, options, always_rest)
+            magnetic = MagneticMoyal(space, band_energy) if effective.parts and rest.has_third else None
+            fused = _fused_flows(streaming, acceleration, rest, magnetic, options, always_rest)
     elif effective.force is not None and (always_rest or effective.force.any()):
         terms = [Acceleration(space, potential, 1, effective.force)]
     if always_rest or not terms or not rest.vanishes:
@@ -198,17 +204,17 @@ def _fused_flows(
     streaming: Streaming,
     acceleration: Acceleration,
     rest: PhaseSpaceFlow,
-    band_energy: FloatArray,
+    magnetic: MagneticMoyal | None,
     options: EquationOptions,
     always_rest: bool,
 ) -> FusedFlows:
     """Kicks in the blocks for velocities that are short sums; what else there is acts on whole arrays."""
     kept = dealiasing_factor(streaming.space, options.dealias)
-    bounded = bool(rest.third_derivative) and options.moyal_filter == "bounded"
+    bounded = rest.has_third and options.moyal_filter == "bounded"
     stencil = options.remainder == "stencil"
     if isinstance(rest.velocity, ProductVelocity) and kept is None and not bounded:
-        magnetic = MagneticMoyal(streaming.space, band_energy) if rest.third_derivative else None
-        return FusedFlows(streaming, acceleration, rest.velocity, None, stencil, magnetic)
+        beside = rest.without_velocity() if rest.has_third and magnetic is None else None
+        return FusedFlows(streaming, acceleration, rest.velocity, beside, stencil, magnetic)
     if stencil:
         raise CaseError(
             'equation.remainder = "stencil" needs H0(k) + U(x, t) with all its terms, dealias = "none" and '
@@ -247,6 +253,30 @@ def exact_flow_remainder(effective: BandCoefficients, velocity: FloatArray) -> V
         velocity[s:] -= effective.force.reshape(-1, *(1,) * space.grid.n_axes)
     velocity[np.abs(velocity).max(axis=tuple(range(1, velocity.ndim))) < 1e-13 * scale] = 0.0
     return DenseVelocity(velocity)
+
+
+def unfiltered(options: EquationOptions) -> bool:
+    """Whether no Fourier mode is damped, so that the flux form may be worked out block by block."""
+    return options.dealias == "none" and options.moyal_filter == "none"
+
+
+def _rest(
+    effective: BandCoefficients,
+    remainder: Velocity,
+    band_energy: FloatArray,
+    potential: FloatArray,
+    options: EquationOptions,
+) -> PhaseSpaceFlow:
+    """What neither exact streaming nor exact acceleration holds."""
+    space = effective.space
+    if effective.parts is None and isinstance(remainder, ProductVelocity) and unfiltered(options):
+        short = short_third_derivatives_of_rest(
+            space, effective.energy[0], band_energy, potential, options.third_derivative
+        )
+        if short is not None:
+            return BlockedFlow(space, remainder, short)
+    third = _third_derivative_of_rest(effective, band_energy, potential) if options.third_derivative else {}
+    return _phase_space_flow(space, remainder, third, options)
 
 
 def _third_derivative_of_rest(

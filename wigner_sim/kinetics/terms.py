@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, reduce
 from itertools import combinations_with_replacement
 from math import factorial, prod
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from wigner_sim import fourier
-from wigner_sim.kinetics.velocity import Velocity
+from wigner_sim.kinetics.velocity import Velocity, no_velocity
 from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
@@ -266,10 +266,11 @@ class PhaseSpaceFlow:
         self,
         space: SymbolSpace,
         velocity: Velocity,
-        third_derivative: dict[tuple[int, MultiIndex], FloatArray],
+        third_derivative: dict[tuple[int, MultiIndex], Any],
         kept: FloatArray | None = None,
         bounded: bool = False,
     ):
+        self._space = space
         self._grid = space.grid
         self.velocity = velocity
         self.third_derivative = third_derivative
@@ -284,6 +285,15 @@ class PhaseSpaceFlow:
         """Whether nothing is left in it."""
         return not self.third_derivative and self._fastest.max() == 0.0
 
+    @property
+    def has_third(self) -> bool:
+        """Whether it holds third derivatives."""
+        return bool(self.third_derivative)
+
+    def without_velocity(self) -> PhaseSpaceFlow:
+        """Its third derivatives alone."""
+        return PhaseSpaceFlow(self._space, no_velocity(self._grid), self.third_derivative)
+
     @cached_property
     def _fastest(self) -> FloatArray:
         """Largest speed along each axis."""
@@ -297,10 +307,14 @@ class PhaseSpaceFlow:
         """Largest rate of the third-derivative term for each Fourier mode."""
         q = self._wavenumbers
         rates = (
-            np.abs(coefficient).max() * np.abs(q[b] * q[d] * q[f])
-            for (b, (d, f)), coefficient in self.third_derivative.items()
+            self._largest_third((b, (d, f))) * np.abs(q[b] * q[d] * q[f])
+            for b, (d, f) in self.third_derivative
         )
         return np.asarray(sum(rates, start=np.zeros(1)))
+
+    def _largest_third(self, key: tuple[int, MultiIndex]) -> float:
+        """Largest third-derivative coefficient."""
+        return float(np.abs(self.third_derivative[key]).max())
 
     def _rate_ratio(self) -> FloatArray:
         first = self._first_rate()

@@ -71,11 +71,22 @@ class ProductVelocity:
         x, k = self._factors[axis]
         return (x @ k).reshape(self._grid.shape) if len(k) else None
 
+    def rows(self, axis: int, rows: slice) -> FloatArray | None:
+        """One component at some of the flattened positions, shape (rows, points in k)."""
+        x, k = self._factors[axis]
+        return x[rows] @ k if len(k) else None
+
     def largest_speed(self, axis: int) -> float:
         """Largest absolute value of a component, found slab by slab."""
         x, k = self._factors[axis]
         slabs = (x[first : first + 64] @ k for first in range(0, len(x), 64))
         return max(float(np.abs(slab).max()) for slab in slabs) if len(k) else 0.0
+
+
+def no_velocity(grid: PhaseSpaceGrid) -> ProductVelocity:
+    """Zero."""
+    nothing = np.zeros((0, *grid.n_x)), np.zeros((0, *grid.n_k))
+    return ProductVelocity(grid, [nothing] * grid.n_axes)
 
 
 def stacked(velocity: Velocity, grid: PhaseSpaceGrid) -> FloatArray:

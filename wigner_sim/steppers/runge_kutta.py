@@ -63,13 +63,21 @@ class ExplicitRungeKutta:
 
     def step(self, equation: Equation, u: NDArray, t: float, dt: float) -> NDArray:
         """State at ``t + dt``."""
-        slopes: list[NDArray] = []
-        for row, c in zip(((), *self.tableau.a), self.tableau.c, strict=True):
+        slopes: list[NDArray | None] = []
+        total: NDArray | float = 0.0
+        rows = ((), *self.tableau.a)
+        for number, (row, c) in enumerate(zip(rows, self.tableau.c, strict=True)):
             stage = u
             for weight, slope in zip(row, slopes, strict=True):
                 if weight:
+                    assert slope is not None
                     stage = stage + (dt * weight) * slope
-            slopes.append(equation.rhs(stage, t + c * dt))
-        return u + dt * sum(
-            weight * slope for weight, slope in zip(self.tableau.b, slopes, strict=True) if weight
-        )
+            for j in range(number):  # what no later stage needs makes room
+                if not any(later[j] for later in rows[number + 1 :]):
+                    slopes[j] = None
+            slope = equation.rhs(stage, t + c * dt)
+            del stage
+            if self.tableau.b[number]:
+                total = total + self.tableau.b[number] * slope
+            slopes.append(slope)
+        return u + dt * total

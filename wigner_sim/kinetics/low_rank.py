@@ -1,0 +1,215 @@
+"""Functions on phase space as short sums of (function of x) times (function of k), to a chosen accuracy.
+
+Source: randomised range finder, Halko, Martinsson, Tropp, SIAM Rev. 53, 217 (2011), algorithm 4.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.velocity import ProductVelocity
+from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace, poisson_contractions
+
+#: Smaller arrays are kept as they are: nothing is gained.
+WORTH_FACTORING = 1 << 15
+#: A sum is short if it has at most this part of the terms that any array needs.
+SHORTEST = 1 / 4
+#: Accuracy of a velocity, and of the energy whose third derivatives are taken, of their largest values.
+VELOCITY_TOLERANCE = 1e-7
+ENERGY_TOLERANCE = 1e-9
+#: Rows of an array that are compared at once.
+_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Factors:
+    """``sum_r x[:, r] k[r, :]`` on the flattened positions and momenta.
+
+    Parameters
+    ----------
+    x : array (points in x, terms)
+    k : array (terms, points in k)
+    """
+
+    x: FloatArray
+    k: FloatArray
+
+    @property
+    def n_terms(self) -> int:
+        """Number of products."""
+        return len(self.k)
+
+    def rows(self, first: int, last: int) -> FloatArray:
+        """Values at some positions, shape (last - first, points in k)."""
+        return self.x[first:last] @ self.k
+
+    @cached_property
+    def largest(self) -> float:
+        """Largest absolute value."""
+        parts = (np.abs(self.rows(j, j + _ROWS)).max() for j in range(0, len(self.x), _ROWS))
+        return max((float(part) for part in parts), default=0.0) if self.n_terms else 0.0
+
+    def derivative(self, space: SymbolSpace, *axes: int) -> Factors:
+        """Spectral derivative with respect to phase-space axes."""
+        grid, s = space.grid, space.grid.n_position_axes
+        positions = [axis for axis in axes if axis < s]
+        momenta = [axis for axis in axes if axis >= s]
+        x = space.symbol(np.ascontiguousarray(self.x.T).reshape(-1, *grid.n_x, *(1,) * len(grid.n_k)))
+        k = space.symbol(self.k.reshape(-1, *(1,) * s, *grid.n_k))
+        along_x = np.asarray(x.derivative(*positions)).reshape(self.n_terms, -1)
+        along_k = np.asarray(k.derivative(*momenta)).reshape(self.n_terms, -1)
+        return Factors(np.ascontiguousarray(along_x.T), np.ascontiguousarray(along_k))
+
+
+def factorized(
+    grid: PhaseSpaceGrid, values: FloatArray, tolerance: float, scale: float | None = None
+) -> Factors | None:
+    """A short sum of products that equals ``values`` everywhere to ``tolerance * scale``.
+
+    Parameters
+    ----------
+    values : array (*x, *k)
+    tolerance : float
+    scale : float, optional
+        Largest absolute value if left out.
+
+    Returns
+    -------
+    Factors or None
+        None where the sum would not be short, or the grid is small.
+    """
+    n_x, n_k = prod(grid.n_x), prod(grid.n_k)
+    if not grid.n_x or values.size < WORTH_FACTORING:
+        return None
+    matrix = np.broadcast_to(values, grid.shape).reshape(n_x, n_k)
+    scale = float(np.abs(matrix).max()) if scale is None else scale
+    allowed, most = tolerance * scale, int(SHORTEST * min(n_x, n_k))
+    rng = np.random.default_rng(1)
+    n_probes = min(32, most)
+    while True:
+        basis = np.linalg.qr(matrix @ rng.standard_normal((n_k, n_probes)))[0]
+        basis = np.linalg.qr(matrix @ np.linalg.qr(matrix.T @ basis)[0])[0]
+        u, s, v = np.linalg.svd(basis.T @ matrix, full_matrices=False)
+        found = _shortest(matrix, (basis @ u) * s, v, s, allowed)
+        if found is not None or n_probes == most:
+            return found
+        n_probes = min(2 * n_probes, most)
+
+
+def _shortest(
+    matrix: FloatArray, x: FloatArray, k: FloatArray, singular: FloatArray, allowed: float
+) -> Factors | None:
+    """The fewest terms that are accurate everywhere."""
+    left_out = np.sqrt(np.cumsum(singular[::-1] ** 2)[::-1] / matrix.size)  # root mean square
+    n = int(np.count_nonzero(left_out > 0.5 * allowed))
+    while True:
+        kept = Factors(np.ascontiguousarray(x[:, :n]), np.ascontiguousarray(k[:n]))
+        if _is_accurate(matrix, kept, allowed):
+            return kept
+        if n == len(singular):
+            return None
+        n = min(len(singular), n + max(1, n // 8))
+
+
+def _is_accurate(matrix: FloatArray, factors: Factors, allowed: float) -> bool:
+    return all(
+        float(np.abs(matrix[j : j + _ROWS] - factors.rows(j, j + _ROWS)).max()) <= allowed
+        for j in range(0, len(matrix), _ROWS)
+    )
+
+
+def short_velocity(grid: PhaseSpaceGrid, velocity: FloatArray, scale: FloatArray) -> ProductVelocity | None:
+    """A velocity (a, *x, *k) as short sums of products, each to VELOCITY_TOLERANCE of its scale (a,)."""
+    components = []
+    for values, largest in zip(velocity, scale, strict=True):
+        factors = factorized(grid, values, VELOCITY_TOLERANCE, largest)
+        if factors is None:
+            return None
+        components.append((factors.x.T.reshape(-1, *grid.n_x), factors.k.reshape(-1, *grid.n_k)))
+    return ProductVelocity(grid, components)
+
+
+def velocity_scale(grid: PhaseSpaceGrid, velocity: FloatArray) -> FloatArray:
+    """Largest speed in x and in k, by axis."""
+    s = grid.n_position_axes
+    largest = np.array([max(float(v.max()), -float(v.min())) for v in velocity])
+    largest[:s], largest[s:] = largest[:s].max(initial=0.0), largest[s:].max()
+    return largest
+
+
+@dataclass(frozen=True)
+class ThirdDerivatives:
+    """Coefficients of the Moyal flux as weights times third derivatives of a bare energy.
+
+    Parameters
+    ----------
+    derivatives : dict MultiIndex -> Factors
+    terms : dict (b, (d, f)) -> list of (weight, MultiIndex)
+        The coefficient of ``d_d d_f w`` in the flux ``J_b``, see ``equation.moyal_coefficients``.
+    """
+
+    derivatives: dict[MultiIndex, Factors]
+    terms: dict[tuple[int, MultiIndex], list[tuple[float, MultiIndex]]]
+
+    @classmethod
+    def of(cls, space: SymbolSpace, energy: Factors) -> ThirdDerivatives:
+        """All of them."""
+        grid = space.grid
+        terms: dict[tuple[int, MultiIndex], list[tuple[float, MultiIndex]]] = {}
+        for a, b in zip(*np.nonzero(grid.epsilon), strict=True):
+            for weight, left, right in poisson_contractions(grid, 2):
+                index = tuple(sorted((int(a), *left)))
+                terms.setdefault((int(b), right), []).append((weight * grid.epsilon[a, b] / 24.0, index))
+        wanted = {index for parts in terms.values() for _, index in parts}
+        derivatives = {index: energy.derivative(space, *index) for index in wanted}
+        return cls(derivatives, terms).pruned()
+
+    def pruned(self) -> ThirdDerivatives:
+        """Without those that vanish."""
+        scale = max((d.largest for d in self.derivatives.values()), default=0.0)
+        derivatives = {i: d for i, d in self.derivatives.items() if d.largest > 1e-13 * scale}
+        terms = {key: [part for part in parts if part[1] in derivatives] for key, parts in self.terms.items()}
+        return ThirdDerivatives(derivatives, {key: parts for key, parts in terms.items() if parts})
+
+    def joined(self, other: ThirdDerivatives) -> ThirdDerivatives:
+        """The sum of two; the indices of the other get a mark."""
+        derivatives = self.derivatives | {(-1, *index): d for index, d in other.derivatives.items()}
+        terms = {key: list(parts) for key, parts in self.terms.items()}
+        for key, parts in other.terms.items():
+            terms.setdefault(key, []).extend((weight, (-1, *index)) for weight, index in parts)
+        return ThirdDerivatives(derivatives, terms)
+
+    def largest(self, key: tuple[int, MultiIndex]) -> float:
+        """Upper bound of a coefficient."""
+        return sum(abs(weight) * self.derivatives[index].largest for weight, index in self.terms[key])
+
+
+def short_third_derivatives(
+    space: SymbolSpace, energy: FloatArray, wanted: bool = True, scale: float | None = None
+) -> ThirdDerivatives | None:
+    """Of a bare energy (*x, *k) that is a short sum of products; none at all if not wanted."""
+    if not wanted:
+        return ThirdDerivatives({}, {})
+    factors = factorized(space.grid, energy, ENERGY_TOLERANCE, scale)
+    return None if factors is None else ThirdDerivatives.of(space, factors)
+
+
+def short_third_derivatives_of_rest(
+    space: SymbolSpace, energy: FloatArray, band_energy: FloatArray, potential: FloatArray, wanted: bool
+) -> ThirdDerivatives | None:
+    """Of what <h>_x and <h>_k leave of a bare energy, and what a magnetic field adds to those of <h>_x."""
+    grid, s = space.grid, space.grid.n_position_axes
+    rest = short_third_derivatives(
+        space, energy - band_energy - potential, wanted, float(np.abs(energy).max())
+    )
+    if rest is None or not wanted or not grid.epsilon[s:, s:].any():
+        return rest
+    x, k = np.ones((prod(grid.n_x), 1)), band_energy.reshape(1, -1)
+    of_band = ThirdDerivatives.of(space, Factors(x, k))
+    turned = {key: parts for key, parts in of_band.terms.items() if max(key[0], *key[1]) >= s}
+    return rest.joined(ThirdDerivatives(of_band.derivatives, turned))
