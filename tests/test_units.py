@@ -301,14 +301,110 @@ def test_a_run_says_what_its_numbers_are(tmp_path):
 
 
 def test_kinds_are_complete():
-    assert set(UNIT_EXAMPLES) == set(ACCEPTED) | {"parameters"}
+    assert set(UNIT_EXAMPLES) == set(ACCEPTED) | {"parameters", "starts"}
     for kind, text in UNIT_EXAMPLES.items():
-        quantity = parse_quantity(text.strip('"'))
+        quantity = parse_quantity(text.split('"')[1])
         assert quantity is not None
-        assert kind == "parameters" or quantity.dimension in ACCEPTED[kind]
+        assert kind in ("parameters", "starts") or quantity.dimension in ACCEPTED[kind]
 
 
 def test_grid_from_sites_in_nanometres():
     grid = build_problem(number(grid__sites=["16 nm"], grid__n_x=[40])).grid
     assert isinstance(grid, PhaseSpaceGrid)
     assert grid.lengths == (40.0,)
+
+
+# --- an electric field in Cartesian components ---
+
+HEXAGONAL = {
+    "units": {"energy": "1 eV", "length": "2.46 angstrom"},
+    "grid": {"sites": [8], "n_k": [8, 8]},
+    "hamiltonian": {"source": "named:haldane"},
+    "initial_state": {"kind": "symbol", "c": "1"},
+    "time": {"end": 1.0},
+}
+
+
+def force_of(**changes):
+    keys = {f"hamiltonian.{name}": value for name, value in changes.items()}
+    return build_problem(Case.from_dict(changed(HEXAGONAL, keys))).hamiltonian
+
+
+def test_an_electric_field_pushes_electrons_against_it():
+    """In SI, on a lattice that is not orthogonal: hbar dK/dt = -e E, and k_i = K.a_i."""
+    field = np.array([0.03, -0.05])  # V/nm
+    h = force_of(electric_field=["0.03 V/nm", "-0.05 V/nm"])
+    a = 2.46e-10 * h.lattice_vectors
+    assert abs(a[0] @ a[1]) > 0.4 * (a[0] @ a[0])
+    wave_vector_rate = -constants.e * field * 1e9 / HBAR  # 1/(m s)
+    np.testing.assert_allclose(h.force(0.0) * EV / HBAR, a @ wave_vector_rate, rtol=1e-12)
+    assert not h.force_varies
+
+
+def test_an_electric_field_is_the_force_of_its_projections():
+    h = force_of(electric_field=[0, "0.3 V/nm"])
+    unit = h.lattice_vectors / np.linalg.norm(h.lattice_vectors, axis=1)[:, None]
+    along = [f"{0.3 * component:.17g} V/nm" for component in unit[:, 1]]
+    np.testing.assert_allclose(h.force(0.0), force_of(force=along).force(0.0), atol=1e-15)
+
+
+def test_an_electric_field_in_lattice_units_and_as_a_formula():
+    plain = force_of(electric_field=[0.02, 0.01])
+    np.testing.assert_allclose(plain.force(0.0), -plain.lattice_vectors @ [0.02, 0.01], atol=1e-16)
+    crystal = {"source": "tight_binding", "hoppings": [[[1, 0], 0, 0, "-1"]]}
+    skew = [[3.0, 0.0], [1.0, math.sqrt(8.0)]]
+    changing = force_of(
+        **crystal,
+        lattice_vectors=skew,
+        parameters={"field": "0.1 V/nm", "rate": "10 THz"},
+        electric_field=["field*cos(2*pi*rate*t)", 0],
+    )
+    for t, sign in ((0.0, 1), (0.5e-13 * EV / HBAR, -1)):
+        expected = -sign * 0.1 * 0.246 * np.array([3.0, 1.0])
+        np.testing.assert_allclose(changing.force(t), expected, rtol=1e-12)
+    assert changing.force_varies
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"force": [0.1, 0], "electric_field": [0.1, 0]}, "electric_field and force say the same thing"),
+        ({"electric_field": [0.1]}, "hamiltonian.electric_field: expected one Cartesian component per dim"),
+        ({"electric_field": ["1 eV/nm", 0]}, "electric_field: expected an electric field, got '1 eV/nm'"),
+        ({"electric_field": ["x", 0]}, "hamiltonian.electric_field[0]"),
+    ],
+)
+def test_wrong_electric_fields(changes, sentence):
+    with pytest.raises(CaseError) as caught:
+        force_of(**changes)
+    assert sentence in str(caught.value)
+
+
+# --- lists of tables ---
+
+
+def test_units_in_baths_mean_fields_and_trajectories():
+    case = number(
+        reservoirs=[
+            {"rate": "2 1/ps", "mu": "50 meV", "temperature": "300 K"},
+            {"rate": "0.5*exp(-x)", "mu": 0.1, "temperature": "20 meV"},
+        ],
+        relaxation={"rate": ["1 meV/hbar", 0.2], "temperature": "300 K"},
+        mean_field={"kind": "poisson", "strength": "60 meV", "screening": "0.5 1/nm"},
+        trajectories={"starts": [["8 nm", "0.5 1/nm"], [3, -0.1]]},
+    )
+    first, second = case.reservoirs
+    assert first.rate == pytest.approx(2e12 * HBAR / EV)
+    assert (first.mu, first.temperature) == pytest.approx((0.05, constants.k * 300 / constants.e))
+    assert (second.rate, second.mu, second.temperature) == ("0.5*exp(-x)", 0.1, pytest.approx(0.02))
+    assert case.relaxation.rate == pytest.approx((0.001, 0.2))
+    assert (case.mean_field.strength, case.mean_field.screening) == pytest.approx((0.06, 0.2))
+    np.testing.assert_allclose(case.trajectories.starts, [(20.0, 0.2), (3.0, -0.1)])
+
+
+def test_a_wrong_unit_in_a_list_of_tables_is_named():
+    wrong = {"rate": 1.0, "mu": "5 T", "temperature": 0.1}
+    with pytest.raises(
+        CaseError, match=r"\[reservoirs.0\] mu: expected an energy or a temperature, got '5 T'"
+    ):
+        number(reservoirs=[wrong])

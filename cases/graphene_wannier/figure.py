@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 import wigner_sim
 from wigner_sim.models.wannier90 import read_bands, read_wannier90
+from wigner_sim.problem import build_problem
 
 HERE = Path(__file__).parent
 mpl.rcParams.update({"font.size": 12, "axes.labelsize": 14, "axes.titlesize": 12, "lines.linewidth": 1.8})
@@ -43,7 +44,7 @@ def formula(run, n_times=81):
     weight = n.values / n.values.sum()
     kept = weight > 1e-6 * weight.max()
     k = np.array(np.meshgrid(n["kx"].values, n["ky"].values, indexing="ij"))[:, kept]
-    force, band = np.array(run.case.hamiltonian.force), run.case.bands.select[0]
+    force, band = build_problem(run.case).hamiltonian.force(0.0), run.case.bands.select[0]
     times = np.linspace(0, run.case.time.end, n_times)
     model = layer()
     rates = np.array(

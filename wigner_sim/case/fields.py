@@ -22,7 +22,10 @@ UNIT_EXAMPLES = {
     "sites": '"20 nm"',
     "position": '"5 nm"',
     "momentum": '"0.1 1/nm"',
+    "wavenumber": '"0.1 1/nm"',
+    "starts": '"5 nm" or "0.1 1/nm"',
     "force": '"0.1 V/nm"',
+    "electric_field": '"0.1 V/nm"',
     "magnetic_field": '"5 T"',
     "parameters": '"50 meV"',
 }

@@ -51,7 +51,9 @@ ACCEPTED: dict[str, tuple[Dimension, ...]] = {
     "sites": (LENGTH,),
     "position": (LENGTH,),
     "momentum": (WAVE_NUMBER,),
+    "wavenumber": (WAVE_NUMBER,),
     "force": (FORCE, ELECTRIC_FIELD),
+    "electric_field": (ELECTRIC_FIELD,),
     "magnetic_field": (MAGNETIC_FIELD,),
 }
 #: A Wannier90 model comes in these.
@@ -151,7 +153,10 @@ def _in_section(table: Any, model: type[Section], path: tuple[str, ...]) -> Iter
         inner = section_model(field)
         if name == "initial_state" and isinstance(table[name], dict):
             inner = INITIAL_STATES.get(str(table[name].get("kind")))
-        if inner is not None:
+        if inner is not None and isinstance(table[name], list):
+            for i, entry in enumerate(table[name]):
+                yield from _in_section(entry, inner, (*path, name, str(i)))
+        elif inner is not None:
             yield from _in_section(table[name], inner, (*path, name))
         elif kind := unit_kind(field):
             yield from _in_value(table, name, kind, (*path, name))
@@ -162,7 +167,7 @@ def _in_value(table: dict[str, Any], name: str, kind: str, path: tuple[str, ...]
     if kind == "parameters":
         for key in list(value) if isinstance(value, dict) else []:
             yield from _in_value(value, key, "parameter", (*path, str(key)))
-    elif _has_unit(value) or (isinstance(value, list) and any(map(_has_unit, value))):
+    elif _has_unit(value):
 
         def replace(new: Any) -> None:
             table[name] = new
@@ -171,7 +176,9 @@ def _in_value(table: dict[str, Any], name: str, kind: str, path: tuple[str, ...]
 
 
 def _has_unit(value: Any) -> bool:
-    """Whether a string reads as a number with a unit, known or not."""
+    """Whether a string, or one in a list, reads as a number with a unit, known or not."""
+    if isinstance(value, list):
+        return any(map(_has_unit, value))
     if not isinstance(value, str):
         return False
     try:
@@ -231,12 +238,28 @@ def _converted(value: Any, kind: str, edge: _Edge) -> Any:
     """One value, or a list with one entry per axis."""
     if kind == "magnetic_field":
         return _flux(value, edge)
+    if kind == "starts":
+        return [_start(row, edge) for row in value] if isinstance(value, list) else value
     entries = list(value) if isinstance(value, list) else [value]
     if kind in ("sites", "position", "momentum", "force"):
         new = [_along_axis(entry, kind, axis, edge) for axis, entry in enumerate(entries)]
     else:
         new = [_scalar(entry, kind, edge) for entry in entries]
     return new if isinstance(value, list) else new[0]
+
+
+def _start(row: Any, edge: _Edge) -> Any:
+    """Positions, then momenta, of one packet."""
+    if not isinstance(row, list):
+        return row
+    sites = _table(edge.data, "grid").get("sites")
+    s = len(sites) if isinstance(sites, list) else 1
+    return [
+        _along_axis(entry, "position", axis, edge)
+        if axis < s
+        else _along_axis(entry, "momentum", axis - s, edge)
+        for axis, entry in enumerate(row)
+    ]
 
 
 def _quantity(entry: Any, kind: str) -> Quantity | None:
@@ -252,7 +275,13 @@ def _scalar(entry: Any, kind: str, edge: _Edge) -> Any:
     if kind == "parameter":
         return _parameter(entry, edge)
     quantity = _quantity(entry, kind)
-    return entry if quantity is None else edge.without_lengths.number(quantity)
+    if quantity is None:
+        return entry
+    if kind == "electric_field":
+        return edge.system.number(quantity, edge.system.spacing(0))
+    if kind == "wavenumber":
+        return edge.system.number(quantity, edge.system.common_spacing())
+    return edge.without_lengths.number(quantity)
 
 
 def _parameter(entry: Any, edge: _Edge) -> Any:

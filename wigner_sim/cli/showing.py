@@ -10,19 +10,32 @@ from typing import TYPE_CHECKING
 from wigner_sim.cli.arguments import Verb, add_run, words
 
 if TYPE_CHECKING:
+    from wigner_sim.figures.frames import Run
     from wigner_sim.figures.panels import RunFigure
-    from wigner_sim.runs import Run
 
 QUANTITY = 'main picture: any stored variable, e.g. density, "f(kx, ky; x=3)" (axes shown; axes cut)'
 
 
-def _movie(options: argparse.Namespace) -> None:
-    from wigner_sim.movies import make_movie
+def _opened(path: str, units: str) -> Run:
+    """A run to look at, in the units asked for."""
+    from wigner_sim.figures.physical_axes import in_physical_units
     from wigner_sim.runs import open_run
 
-    run = open_run(options.run)
+    run = open_run(path)
+    return run if units == "lattice" else in_physical_units(run)
+
+
+def _add_units(parser: argparse.ArgumentParser) -> None:
+    about = "of times and positions, also in other options; physical ones (fs, nm) if the case has any"
+    parser.add_argument("--units", choices=["physical", "lattice"], default="physical", help=about)
+
+
+def _movie(options: argparse.Namespace) -> None:
+    from wigner_sim.movies import make_movie
+
+    run = _opened(options.run, options.units)
     output = options.output or run.path / "movie"
-    other = open_run(options.diff) if options.diff else None
+    other = _opened(options.diff, options.units) if options.diff else None
     movie = make_movie(
         run,
         output,
@@ -42,6 +55,7 @@ def _movie(options: argparse.Namespace) -> None:
 
 def _movie_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
+    _add_units(parser)
     about = "without suffix; default: movie in the run directory"
     parser.add_argument("--output", metavar="PATH", help=about)
     parser.add_argument("--diff", metavar="OTHER", help="show the difference to another run")
@@ -56,9 +70,8 @@ def _movie_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _plot(options: argparse.Namespace) -> None:
     from wigner_sim import plotting
-    from wigner_sim.runs import open_run
 
-    run = open_run(options.run)
+    run = _opened(options.run, options.units)
     name = "geometry" if options.geometry else "validity" if options.validity else "figure"
     output = Path(options.output or run.path / f"{name}.png")
     with plotting.printed(options.size):
@@ -68,7 +81,6 @@ def _plot(options: argparse.Namespace) -> None:
 def _figure(options: argparse.Namespace, run: Run) -> RunFigure:
     """Figure that the options ask for."""
     from wigner_sim import plotting
-    from wigner_sim.runs import open_run
 
     band, time = options.band, options.time
     if options.geometry:
@@ -76,9 +88,9 @@ def _figure(options: argparse.Namespace, run: Run) -> RunFigure:
     if options.validity:
         return plotting.plot_validity(run, band=band)
     if options.diff:
-        return plotting.plot_difference(run, open_run(options.diff), band=band)
+        return plotting.plot_difference(run, _opened(options.diff, options.units), band=band)
     if options.exact:
-        return plotting.plot_comparison(run, open_run(options.exact), time, band=band)
+        return plotting.plot_comparison(run, _opened(options.exact, options.units), time, band=band)
     if options.quantity or options.size == "column":
         return plotting.plot_quantity(
             run, options.quantity, time, band=band, upright=options.size == "column"
@@ -88,6 +100,7 @@ def _figure(options: argparse.Namespace, run: Run) -> RunFigure:
 
 def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
+    _add_units(parser)
     about = "png, pdf or svg; default: figure.png in the run directory"
     parser.add_argument("--output", metavar="FILE", help=about)
     parser.add_argument("--band", type=int, help="band index; default: the first one stored")
@@ -103,10 +116,9 @@ def _plot_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _view(options: argparse.Namespace) -> None:
-    from wigner_sim.runs import open_run
     from wigner_sim.viewer import make_viewer
 
-    run = open_run(options.run)
+    run = _opened(options.run, options.units)
     output = options.output or run.path / "view.html"
     limits = {"band": options.band, "megabytes": options.megabytes}
     page = make_viewer(run, output, quantities=options.quantities, **limits)
@@ -119,6 +131,7 @@ def _view(options: argparse.Namespace) -> None:
 
 def _view_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
+    _add_units(parser)
     parser.add_argument("--output", metavar="FILE", help="default: view.html in the run directory")
     about = 'what to include: variables, or parts such as "f(x, kx; y=3)"; put this after RUN; default: all'
     parser.add_argument("--quantities", nargs="+", default=[], metavar="NAME", help=about)

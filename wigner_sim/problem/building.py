@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from wigner_sim.baths import Baths, build_baths
 from wigner_sim.case import Case, load_case
 from wigner_sim.earlier_runs import stored_density
 from wigner_sim.errors import CaseError
-from wigner_sim.expressions import Expression
 from wigner_sim.feasibility import check_memory
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.initial_states import InitialState, build_initial_state
@@ -21,6 +19,7 @@ from wigner_sim.kinetics.mean_field import Interaction
 from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian, build_hamiltonian
 from wigner_sim.models.setting import Setting
+from wigner_sim.models.uniform_force import with_electric_field, with_force
 from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.problem.definition import Problem
 from wigner_sim.steppers import STEPPERS, Composition, Stepper
@@ -103,7 +102,9 @@ def _hamiltonian(case: Case, grid: PhaseSpaceGrid) -> Hamiltonian:
     if section.vector_potential is not None:
         hamiltonian = with_vector_potential(hamiltonian, section.vector_potential, _setting(case, grid))
     if section.force is not None:
-        hamiltonian = _with_force(hamiltonian, section.force)
+        hamiltonian = with_force(hamiltonian, section.force)
+    if section.electric_field is not None:
+        hamiltonian = with_electric_field(hamiltonian, section.electric_field)
     return hamiltonian
 
 
@@ -161,22 +162,6 @@ def _grid(case: Case) -> PhaseSpaceGrid:
     if np.any(section.magnetic_field):
         flux = _cell_flux(np.atleast_1d(np.asarray(section.magnetic_field, dtype=float)), len(n_k))
     return PhaseSpaceGrid(n_x, n_k, tuple(float(n) for n in section.sites), flux)
-
-
-def _with_force(hamiltonian: Hamiltonian, force: Sequence[float | str]) -> Hamiltonian:
-    """Add the uniform force of a case."""
-    n = hamiltonian.n_dimensions
-    if len(force) != n:
-        raise CaseError(f"hamiltonian.force: expected one entry per momentum axis ({n}), got {len(force)}")
-    numbers = Setting(n).with_numbers(hamiltonian.parameters).numbers
-    components = [
-        Expression(source, ("t",), numbers, f"hamiltonian.force[{i}]") for i, source in enumerate(force)
-    ]
-    return replace(
-        hamiltonian,
-        force=lambda t: np.array([float(component(t=t)) for component in components]),
-        force_varies=not all(component.constant for component in components),
-    )
 
 
 def _cell_flux(field: np.ndarray, n_dimensions: int) -> np.ndarray:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from wigner_sim.case.fields import Bands, Expression, Expressions, FreeList, FreeTable, Positive, Source, key
+from pydantic import model_validator
+
+from wigner_sim.case.fields import (
+    Bands,
+    Expression,
+    Expressions,
+    FreeList,
+    FreeTable,
+    Positive,
+    Source,
+    inconsistent,
+    key,
+)
 from wigner_sim.case.sections.base import Section
 
 
@@ -58,12 +70,21 @@ class HamiltonianSection(Section):
         "none",
         unit="force",
     )
+    electric_field: Expressions | None = key(
+        None,
+        "Uniform electric field E(t) in Cartesian components, in place of `force`: F_i = -e E.a_i, the "
+        "charge of an electron being -e. A plain number is in units of energy / (e |a_1|).",
+        "a list of numbers or expressions of t, one per dimension; not beside hamiltonian.force",
+        "none",
+        unit="electric_field",
+    )
     vector_potential: Expressions | None = key(
         None,
         "Periodic vector potential A(x, t) along each lattice vector, H(x, k + A(x, t), t): the part of a "
         "magnetic field that varies in space.",
         "a list of numbers or expressions of x and t, one per momentum axis",
         "none",
+        unit="momentum",
     )
     minimum_gap: Positive = key(
         0.05,
@@ -71,6 +92,13 @@ class HamiltonianSection(Section):
         "a number > 0",
         unit="energy",
     )
+
+    @model_validator(mode="after")
+    def _one_force(self) -> Self:
+        if self.force is not None and self.electric_field is not None:
+            problem = "electric_field and force say the same thing in two ways: give one of them"
+            raise inconsistent("hamiltonian", "electric_field", problem)
+        return self
 
 
 class BandsSection(Section):

@@ -18,9 +18,11 @@ class MeanFieldSection(Section):
         "U = strength (n - n_0), or the periodic solution of -U'' + screening^2 U = strength (n - n_0).",
         '"none", "contact" or "poisson"',
     )
-    strength: float = key(0.0, "Strength of the interaction, positive for repulsion.", "a number")
+    strength: float = key(
+        0.0, "Strength of the interaction, positive for repulsion.", "a number", unit="energy"
+    )
     screening: Annotated[float, Field(ge=0)] = key(
-        0.0, 'Inverse screening length, for kind = "poisson".', "a number >= 0"
+        0.0, 'Inverse screening length, for kind = "poisson".', "a number >= 0", unit="wavenumber"
     )
     background: Literal["mean"] | float = key(
         "mean", "Density n_0 of the background per cell.", '"mean" or a number'

@@ -18,6 +18,7 @@ class RelaxationSection(Section):
         "Rate 1/tau of relaxation, not negative; 0 means that there are no collisions.  A list gives one "
         "entry per chosen band.",
         "a number >= 0, an expression of x and k, or a list of these",
+        unit="rate",
     )
     conserve: Literal["nothing", "particles", "particles_and_energy"] = key(
         "particles",
@@ -25,13 +26,18 @@ class RelaxationSection(Section):
         '"nothing", "particles" or "particles_and_energy"',
     )
     mu: float | Expression | None = key(
-        None, 'Chemical potential, for conserve = "nothing".', "a number or an expression of x", "none"
+        None,
+        'Chemical potential, for conserve = "nothing".',
+        "a number or an expression of x",
+        "none",
+        unit="energy",
     )
     temperature: Positive | Expression | None = key(
         None,
         'Temperature; a first guess for conserve = "particles_and_energy".',
         "a number > 0 or an expression of x",
         'none; required unless conserve = "particles_and_energy"',
+        unit="energy",
     )
     shared_bands: bool = key(True, "Whether all chosen bands share mu and T.", ON_OFF)
 
@@ -56,9 +62,13 @@ class RelaxationSection(Section):
 class ReservoirSection(Section):
     """A reservoir: relaxation to given mu and T, with a rate that is large in a layer, zero elsewhere."""
 
-    rate: Positive | Expression = key(..., "Rate of exchange.", "a number > 0 or an expression of x and k")
-    mu: float | Expression = key(..., "Chemical potential.", "a number or an expression of x")
-    temperature: Positive | Expression = key(..., "Temperature.", "a number > 0 or an expression of x")
+    rate: Positive | Expression = key(
+        ..., "Rate of exchange.", "a number > 0 or an expression of x and k", unit="rate"
+    )
+    mu: float | Expression = key(..., "Chemical potential.", "a number or an expression of x", unit="energy")
+    temperature: Positive | Expression = key(
+        ..., "Temperature.", "a number > 0 or an expression of x", unit="energy"
+    )
 
 
 def _list_as_tuple(value: Any) -> Any:

@@ -21,6 +21,7 @@ class TrajectoriesSection(Section):
         (),
         "Where packets start: for each one its positions, then its momenta; none if empty.",
         "a list of lists of numbers, one number per axis",
+        unit="starts",
     )
     orders: Orders | None = key(
         None,
