@@ -95,10 +95,11 @@ class OutputSection(Section):
     precision: Literal["float64", "float32"] = key(
         "float64", "Stored precision of arrays; checkpoints are always float64.", '"float64" or "float32"'
     )
-    compression: Literal["blosc_lz4", "zlib", "none"] = key(
-        "zlib",
-        "Compression of arrays; blosc_lz4 is faster, but needs an HDF5 plugin outside Python's netCDF4.",
-        '"blosc_lz4", "zlib" or "none"',
+    compression: Literal["auto", "blosc_lz4", "zlib", "none"] = key(
+        "auto",
+        "Compression of arrays; automatic: zlib, but none for records above 1 MB, where it would take as "
+        "long as a time step; blosc_lz4 is fast, but needs an HDF5 plugin outside Python's netCDF4.",
+        '"auto", "blosc_lz4", "zlib" or "none"',
     )
 
 
