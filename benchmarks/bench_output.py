@@ -23,7 +23,7 @@ CASES = Path(__file__).parents[1] / "cases"
 CODECS = [(codec, kind) for kind in ("float64", "float32") for codec in ("auto", "none", "zlib", "blosc_lz4")]
 
 
-def crystal(n, **output):
+def crystal(n, path=__file__, n_steps=7, **sections):
     """Massive Dirac electrons at order 2 in a potential with both position axes, n points per axis."""
     case = {
         "title": "massive Dirac electrons",
@@ -37,10 +37,9 @@ def crystal(n, **output):
             "kind": "symbol",
             "c": "exp(0.8*cos(2*pi*x/Lx - 0.5) + 0.5*cos(2*pi*y/Ly) + 0.8*cos(kx - 1) + 0.6*cos(ky) - 2.7)",
         },
-        "time": {"end": n / 2, "step": n / 14, "stepper": "blanes_moan4"},
-        "output": output,
+        "time": {"end": n_steps * n / 14, "step": n / 14, "stepper": "blanes_moan4"},
     }
-    return Case.from_dict(case, Path(__file__))
+    return Case.from_dict(case | sections, Path(path))
 
 
 def timed(work, now):
