@@ -32,6 +32,7 @@ from wigner_sim.parallel import thread_count
 from wigner_sim.steppers import STEPPERS, Composition, Stepper, choose_step
 from wigner_sim.steppers.adaptive import ChosenStep
 from wigner_sim.threads import set_threads
+from wigner_sim.wisdom import set_transforms
 
 #: Time differences of a driven Hamiltonian span this part of the run.
 DIFFERENCE_FRACTION = 2e-4
@@ -221,6 +222,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         If any part of it cannot be built as written.
     """
     set_threads(case.time.threads)
+    set_transforms(case.time.transforms)
     grid = _grid(case)
     section = case.hamiltonian
     parameters = dict(section.parameters)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from wigner_sim import fourier, wisdom
 from wigner_sim.case import Case
 from wigner_sim.errors import (
     BandTouchingError,
@@ -93,6 +94,8 @@ def prepare(case: Case) -> Prepared:
 
 def prepare_resumed(case: Case, checkpoint: Mapping[str, Any]) -> Prepared:
     """Build the problem and continue from a checkpoint: state and step come from there, not from the case."""
+    if known := checkpoint.get("wisdom"):
+        fourier.learn(known)
     problem = build_problem(case, with_initial_states=False)
     stack = problem.stack()
     state = checkpoint["propagator"]
@@ -414,9 +417,11 @@ class Simulation:
                 "propagator": self._propagator.state(),
                 "recorder": self._recorder.state(),
                 "checkpoint_schedule": self._checkpoint_schedule.state(),
+                **({"wisdom": fourier.wisdom()} if fourier.measures() else {}),
             },
             self._propagator.n_steps,
         )
+        wisdom.keep()
         self._directory.write_status(self._status(state))
 
     def _restore(self, checkpoint: Mapping[str, Any]) -> None:

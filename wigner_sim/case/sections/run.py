@@ -42,6 +42,12 @@ class TimeSection(Section):
         "OMP_NUM_THREADS, then the cores there are (at most 8). No result depends on it beyond rounding.",
         '"auto" or a whole number > 0',
     )
+    transforms: Literal["estimated", "measured"] = key(
+        "estimated",
+        "How FFTW plans the transforms of whole arrays (rk4, general H): by rule, or by trying ways out; that "
+        "takes seconds, once per machine and kind of array, and saves up to a third of a step.",
+        '"estimated" or "measured"',
+    )
 
 
 class OutputSection(Section):
