@@ -44,8 +44,8 @@ class TimeSection(Section):
     )
     transforms: Literal["estimated", "measured"] = key(
         "estimated",
-        "How FFTW plans the transforms of whole arrays (rk4, general H): by rule, or by trying ways out; that "
-        "takes seconds, once per machine and kind of array, and saves up to a third of a step.",
+        "How FFTW plans the transforms of whole arrays (rk4, general H): by rule, or by trying ways out; "
+        "that takes seconds, once per machine and kind of array, and saves up to a third of a step.",
         '"estimated" or "measured"',
     )
 
