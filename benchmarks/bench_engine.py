@@ -308,7 +308,7 @@ def measure_magnetic(n, repeats, threads):
 
 
 class WellMadeRungeKutta:
-    """RK4 of the order-2 equation: exact parts in mixed representations, the rest by whole transforms."""
+    """RK4 of the order-2 equation: exact parts in mixed representations, whole transforms, measured plans."""
 
     def __init__(self, n):
         self.equation = replace_engine(evolution(n, 2), "numpy")
@@ -364,6 +364,7 @@ def measure_rk4(n, repeats, threads, tolerance=1e-6):
 
     parallel.set_thread_count(threads)
     fourier.set_threads(threads)
+    fourier.set_planner(measured=True)
     duration = n / 2
     engine, rk4, naive = evolution(n, 2), WellMadeRungeKutta(n), NaiveRungeKutta(n)
     w = packet(engine.grid)

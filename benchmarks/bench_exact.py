@@ -132,7 +132,8 @@ def mesolve(n_sites, n_x, n_k):
 
     operator, occupied, h, sites, symbol = _matrices(n_sites, n_x, n_k)
     projector = band_projector(operator, h, sites).matrix
-    system, rho = qutip.Qobj(operator), qutip.Qobj(projector @ occupied @ projector)
+    system = qutip.Qobj(np.where(np.abs(operator) > 1e-14, operator, 0)).to("CSR")
+    rho = qutip.Qobj(projector @ occupied @ projector)
     options = {"store_states": True, "rtol": AGREEMENT / 10, "atol": AGREEMENT / 100}
     return lambda: symbol(qutip.mesolve(system, rho, [0, DURATION], options=options).states[-1].full())
 

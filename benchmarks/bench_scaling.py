@@ -58,6 +58,7 @@ def series(quick):
             "x; kx, ky": ((16,), (16, 16)),
             **({} if quick else {"x, y; kx, ky": ((16, 16), (16, 16))}),
         },
+        "n in (x, y; kx, ky)": {n: ((n, n), (n, n)) for n in ((8, 12) if quick else (12, 16, 24, 32, 48))},
         "bands": {n: ((128,), (64,), tuple(range(n))) for n in (1, 2)},
         "order": {n: ((128,), (64,), (0,), n) for n in (0, 1, 2)},
     }

@@ -30,6 +30,7 @@ RANKS = {
         "parallel",
         "kernels",
         "threads",
+        "wisdom",
     },
     1: {"grid", "models"},
     2: {"symbols", "projector", "products", "jets", "geometry", "weyl", "liouville", "response"},

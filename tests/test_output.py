@@ -53,7 +53,7 @@ def phase_stream(path, **options):
     return NetcdfStream(path, [PHASE], COORDINATES, ATTRIBUTES, **options)
 
 
-@pytest.mark.parametrize("compression", ["zlib", "blosc_lz4", "none"])
+@pytest.mark.parametrize("compression", ["auto", "zlib", "blosc_lz4", "none"])
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_records_read_back(tmp_path, compression, precision):
     path = tmp_path / "phase.nc"
@@ -68,6 +68,25 @@ def test_records_read_back(tmp_path, compression, precision):
         np.testing.assert_array_equal(stored["f"][2], record(2).astype(precision))
         assert stored["f"].encoding["chunksizes"] == (1, 2, *GRID.shape)
         assert "_FillValue" not in stored["f"].encoding
+
+
+@pytest.mark.parametrize(("compression", "packed"), [("auto", False), ("zlib", True)])
+def test_large_records_are_stored_in_slabs_and_bare_unless_asked(tmp_path, compression, packed):
+    grid = PhaseSpaceGrid(n_x=(4, 20), n_k=(64, 128), lengths=(12.0, 12.0))  # 5.2 MB
+    large = VariableSpec("f", ("time", "band", *grid.dims))
+    small = VariableSpec("n", ("time", "band", *grid.position_names, grid.momentum_names[0]))  # 41 kB
+    values = np.random.default_rng(1).standard_normal(grid.shape)
+    with NetcdfStream(
+        tmp_path / "a.nc", [large, small], grid_coordinates(grid, [0]), {}, compression=compression
+    ) as stream:
+        stream.append(0.0, {"f": values[None], "n": values[None, ..., 0]})
+    with netCDF4.Dataset(tmp_path / "a.nc") as stored:
+        assert stored["f"].chunking() == [1, 1, 2, 20, 64, 128]
+        assert stored["f"].filters()["zlib"] is packed
+        assert stored["n"].chunking() == [1, 1, 4, 20, 64]
+        assert stored["n"].filters()["zlib"]
+        np.testing.assert_array_equal(stored["f"][0, 0], values)
+        np.testing.assert_array_equal(stored["n"][0, 0], values[..., 0])
 
 
 def test_metadata_follow_the_conventions(tmp_path):

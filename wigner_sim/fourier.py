@@ -2,7 +2,7 @@
 
 Wavenumbers are angular everywhere: a mode ``exp(i q z)`` has wavenumber ``q``.
 Plans use FFTW's ESTIMATE mode, which depends on the machine only and not on timings, so that two
-processes on one machine produce the same bits.
+processes on one machine produce the same bits; :func:`set_planner` makes them by trial (see ``wisdom``).
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from wigner_sim import parallel
 
 Array = NDArray[Any]
 
-PLANNER = "FFTW_ESTIMATE"
+PLANNER = ESTIMATE = "FFTW_ESTIMATE"
+MEASURE = "FFTW_MEASURE"
 
 #: Elements from which a transform is worth sharing among threads.
 WORTH_SHARING = 1 << 16
+
+#: Between wisdom of double and of single precision.
+_SEPARATOR = "\n;\n"
 
 _threads = 1
 
@@ -31,6 +35,36 @@ def set_threads(n_threads: int) -> None:
     """Use ``n_threads`` threads in transforms planned from now on."""
     global _threads
     _threads = n_threads
+
+
+def set_planner(measured: bool) -> None:
+    """Choose plans by trying them out, or not, from now on."""
+    global PLANNER
+    PLANNER = MEASURE if measured else ESTIMATE
+
+
+def measures() -> bool:
+    """Whether plans are chosen by trying them out."""
+    return PLANNER == MEASURE
+
+
+def library() -> str:
+    """Name and version of the library behind the transforms."""
+    return f"FFTW {pyfftw.fftw_version}"
+
+
+def wisdom() -> str:
+    """What FFTW has learned in this process, as text."""
+    return _SEPARATOR.join(part.decode("ascii") for part in pyfftw.export_wisdom()[:2])
+
+
+def learn(text: str) -> bool:
+    """Take over :func:`wisdom` of another process; returns whether FFTW understood it."""
+    double, separator, single = text.partition(_SEPARATOR)
+    if not separator:
+        return False
+    _, _, longest = pyfftw.export_wisdom()
+    return all(pyfftw.import_wisdom((double.encode("ascii"), single.encode("ascii"), longest))[:2])
 
 
 def enable_plan_cache(keep_seconds: float = 60.0) -> None:

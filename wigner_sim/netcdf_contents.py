@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from wigner_sim.si_attributes import si_attributes
 
 #: Records smaller than this (bytes) share a chunk and are not compressed.
 SMALL_RECORD = 4096
+#: Records larger than this (bytes) are not compressed by themselves: zlib would take as long as a time step.
+LARGE_RECORD = 1 << 20
+#: Size (bytes) of a chunk of a large record: a compressor works in the cache.
+CHUNK = 4 << 20
 
 
 class UnreadableError(Exception):
@@ -45,16 +50,31 @@ def define(
 
 
 def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compression: str) -> Any:
-    """Create one variable; a chunk is one record, or several small ones."""
+    """Create one variable; a chunk is one record, several small ones, or a slab of a large one."""
     sizes = [1 if dim == "time" else len(dataset.dimensions[dim]) for dim in spec.dims]
     n_bytes = int(np.prod(sizes)) * np.dtype(precision).itemsize
+    if compression == "auto":
+        compression = "zlib" if n_bytes <= LARGE_RECORD else "none"
     options: dict[str, Any] = {}
     if spec.dims and min(sizes) > 0:
-        per_chunk = max(1, SMALL_RECORD // n_bytes) if spec.dims[0] == "time" else sizes[0]
-        options["chunksizes"] = [per_chunk, *sizes[1:]]
+        options["chunksizes"] = _chunk(sizes, n_bytes, spec.dims[0] == "time")
         if compression != "none" and n_bytes >= SMALL_RECORD:
             options |= {"compression": compression, "complevel": 1, "shuffle": True}
     return dataset.createVariable(spec.name, np.dtype(precision), spec.dims, fill_value=False, **options)
+
+
+def _chunk(sizes: Sequence[int], n_bytes: int, has_time: bool) -> list[int]:
+    """Sizes of a chunk of a variable whose record has these sizes (1 along time)."""
+    chunk = list(sizes)
+    if has_time and n_bytes < SMALL_RECORD:
+        chunk[0] = SMALL_RECORD // n_bytes
+    for axis, size in enumerate(sizes):  # slabs along the first axes
+        if n_bytes <= CHUNK:
+            break
+        n_slabs = ceil(size / max(1, size * CHUNK // n_bytes))
+        chunk[axis] = ceil(size / n_slabs)  # all of about the same size: the last one is stored whole
+        n_bytes = n_bytes * chunk[axis] // size
+    return chunk
 
 
 def fill(dataset: Any, specs: Iterable[VariableSpec], arrays: Mapping[str, ArrayLike]) -> None:

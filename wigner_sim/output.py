@@ -59,7 +59,7 @@ class NetcdfStream:
         Global attributes: strings, numbers or arrays of numbers.
     precision : "float64" or "float32"
         Stored type of real variables; ``time`` and coordinates are always float64.
-    compression : "zlib", "blosc_lz4" or "none"
+    compression : "auto", "zlib", "blosc_lz4" or "none"
     static : dict, optional
         Arrays of the variables without ``time``.
     """
@@ -72,7 +72,7 @@ class NetcdfStream:
         attributes: Mapping[str, Attribute],
         *,
         precision: str = "float64",
-        compression: str = "zlib",
+        compression: str = "auto",
         static: Mapping[str, ArrayLike] | None = None,
     ):
         self.path = Path(path)
@@ -254,7 +254,7 @@ def write_static(
     arrays: Mapping[str, ArrayLike],
     *,
     precision: str = "float64",
-    compression: str = "zlib",
+    compression: str = "auto",
 ) -> None:
     """Write a file without time, such as ``geometry.nc``, in one piece (parameters as :class:`NetcdfStream`).
 

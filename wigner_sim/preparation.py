@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wigner_sim import fourier
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
@@ -65,6 +66,8 @@ def prepare(case: Case) -> Prepared:
 
 def prepare_resumed(case: Case, checkpoint: Mapping[str, Any]) -> Prepared:
     """Build the problem and continue from a checkpoint: state and step come from there, not from the case."""
+    if known := checkpoint.get("wisdom"):
+        fourier.learn(known)
     problem = build_problem(case, with_initial_states=False)
     stack = problem.stack()
     state = checkpoint["propagator"]

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from wigner_sim import fourier, wisdom
 from wigner_sim.case import Case
 from wigner_sim.errors import (
     BandTouchingError,
@@ -313,9 +314,11 @@ class Simulation:
                 "propagator": self._propagator.state(),
                 "recorder": self._recorder.state(),
                 "checkpoint_schedule": self._checkpoint_schedule.state(),
+                **({"wisdom": fourier.wisdom()} if fourier.measures() else {}),
             },
             self._propagator.n_steps,
         )
+        wisdom.keep()
         self._directory.write_status(self._status(state))
 
     def _restore(self, checkpoint: Mapping[str, Any]) -> None:

@@ -157,7 +157,7 @@ class MagneticMoyal:
 
     @cached_property
     def _halved_q(self) -> FloatArray:
-        """q of every mode of a real transform over the positions, shape (d, modes)."""
+        """Q of every mode of a real transform over the positions, shape (d, modes)."""
         halved = list(self._positions)
         if halved:
             halved[-1] = halved[-1][..., : self._grid.n_x[-1] // 2 + 1]

@@ -24,6 +24,7 @@ from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.problem.definition import Problem
 from wigner_sim.steppers import STEPPERS, Composition, Stepper
 from wigner_sim.threads import set_threads
+from wigner_sim.wisdom import set_transforms
 
 #: Time differences of a driven Hamiltonian span this part of the run.
 DIFFERENCE_FRACTION = 2e-4
@@ -50,6 +51,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         If any part of it cannot be built as written.
     """
     set_threads(case.time.threads)
+    set_transforms(case.time.transforms)
     grid = _grid(case)
     hamiltonian = _hamiltonian(case, grid)
     setting = _setting(case, grid).with_numbers(hamiltonian.parameters)

@@ -42,6 +42,12 @@ class TimeSection(Section):
         "OMP_NUM_THREADS, then the cores there are (at most 8). No result depends on it beyond rounding.",
         '"auto" or a whole number > 0',
     )
+    transforms: Literal["estimated", "measured"] = key(
+        "estimated",
+        "How FFTW plans the transforms of whole arrays (rk4, general H): by rule, or by trying ways out; "
+        "that takes seconds, once per machine and kind of array, and saves up to a third of a step.",
+        '"estimated" or "measured"',
+    )
 
 
 class OutputSection(Section):
@@ -95,10 +101,11 @@ class OutputSection(Section):
     precision: Literal["float64", "float32"] = key(
         "float64", "Stored precision of arrays; checkpoints are always float64.", '"float64" or "float32"'
     )
-    compression: Literal["blosc_lz4", "zlib", "none"] = key(
-        "zlib",
-        "Compression of arrays; blosc_lz4 is faster, but needs an HDF5 plugin outside Python's netCDF4.",
-        '"blosc_lz4", "zlib" or "none"',
+    compression: Literal["auto", "blosc_lz4", "zlib", "none"] = key(
+        "auto",
+        "Compression of arrays; automatic: zlib, but none for records above 1 MB, where it would take as "
+        "long as a time step; blosc_lz4 is fast, but needs an HDF5 plugin outside Python's netCDF4.",
+        '"auto", "blosc_lz4", "zlib" or "none"',
     )
 
 
