@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shipped import AS_SHIPPED
 from tiny_cases import CHAIN, TEXTURE, make_case, write_case
 
-from wigner_sim import simulation
+from wigner_sim import preparation
 from wigner_sim.cli import main
 from wigner_sim.runs import open_run
 
@@ -166,7 +166,7 @@ def test_interrupt_before_anything_is_made(case, capsys, monkeypatch):
     def interrupted(case):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulation, "prepare", interrupted)
+    monkeypatch.setattr(preparation, "prepare", interrupted)
     assert said(capsys, "run", case, code=130) == "wigner-sim: interrupted\n"
     assert not (case / "runs").exists()
 
@@ -175,7 +175,7 @@ def test_out_of_memory_is_a_sentence(case, capsys, monkeypatch):
     def hungry(case):
         raise MemoryError
 
-    monkeypatch.setattr(simulation, "prepare", hungry)
+    monkeypatch.setattr(preparation, "prepare", hungry)
     assert "fewer grid points" in said(capsys, "run", case, code=2)
 
 
