@@ -132,7 +132,7 @@ WRONG = [
     ("[24]", "[24]\nn_k = []", " line 5: [grid] n_k: expected one entry per momentum axis, at least 1, got 0"),
     ("[24]", "[24]\nmagnetic_field = 0.1", " line 5: [grid] magnetic_field: expected 0 in one dimension"),
     ("width_x = 2", "width_x = [2, 3]", " line 16: [initial_state] width_x: expected one number per position axis (1), got 2"),
-    ("end = 4", "end = 4\nstepper = 'rk5'", ' line 21: [time] stepper: expected "rk4", "strang", "blanes_moan4" or "auto", got "rk5"; did you mean "rk4"?'),
+    ("end = 4", "end = 4\nstepper = 'rk5'", ' line 21: [time] stepper: expected "auto", "rk4", "strang" or "blanes_moan4", got "rk5"; did you mean "rk4"?'),
     ("end = 4", "end = 4\n[output]\nphase_every = {stesp = 3}", ' line 22: [output] phase_every: expected a time > 0, {steps = n} or "never", got { stesp = 3 }'),
     ("named:", "", ' line 7: [hamiltonian] source: expected "named:MODEL", "python:FILE.py:FUNCTION", "callable:MODULE:FUNCTION", "tight_binding", "terms", "wannier90:FILE", "pythtb:FILE.py:NAME" or "tbmodels:FILE", got "rice_mele"'),
     ('"gaussian"', '"gausian"', ' line 15: [initial_state] kind: expected one of "symbol", "gaussian", "thermal", "thermal_bump", "from_run", got "gausian"; did you mean "gaussian"?'),

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from shipped import AS_SHIPPED
 from tiny_cases import CHAIN, TEXTURE, make_case, write_case
 
-from wigner_sim import simulation
+from wigner_sim import preparation
 from wigner_sim.cli import main
 from wigner_sim.runs import open_run
 
@@ -36,13 +37,17 @@ def said(capsys, *arguments, code=0):
 
 @pytest.mark.parametrize("directory", AS_SHIPPED)
 def test_shipped_cases_start(directory, tmp_path, capsys):
-    """Checked as they are, and run for a hundredth of their time."""
+    """Checked as they are, and run for a hundredth of their time, in their own steps and intervals."""
     copy = tmp_path / directory.name
     shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("runs", "exact", "__pycache__"))
     report = said(capsys, "check", copy)
     assert "warning" not in report
     end = float(re.search(r"step: .* steps to t = (\S+) \(.*\)", report)[1])
-    said(capsys, "run", copy, "--quiet", "--set", f"time.end={end / 100}")
+    # intervals that are left out would shrink with the run to a hundredth of theirs
+    written = tomllib.loads((copy / "case.toml").read_text(encoding="utf-8")).get("output", {})
+    records = {"scalars_every": 200, "fields_every": 100, "phase_every": 50}
+    shipped = [f"--set=output.{key}={end / n}" for key, n in records.items() if key not in written]
+    said(capsys, "run", copy, "--quiet", f"--set=time.end={end / 100}", *shipped)
     run = open_run(copy)
     assert run.status["state"] == "complete"
     assert run.scalars["time"][-1] == pytest.approx(end / 100, rel=1e-5)
@@ -166,7 +171,7 @@ def test_interrupt_before_anything_is_made(case, capsys, monkeypatch):
     def interrupted(case):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulation, "prepare", interrupted)
+    monkeypatch.setattr(preparation, "prepare", interrupted)
     assert said(capsys, "run", case, code=130) == "wigner-sim: interrupted\n"
     assert not (case / "runs").exists()
 
@@ -175,7 +180,7 @@ def test_out_of_memory_is_a_sentence(case, capsys, monkeypatch):
     def hungry(case):
         raise MemoryError
 
-    monkeypatch.setattr(simulation, "prepare", hungry)
+    monkeypatch.setattr(preparation, "prepare", hungry)
     assert "fewer grid points" in said(capsys, "run", case, code=2)
 
 

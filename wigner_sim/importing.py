@@ -223,7 +223,6 @@ width_k = {emit_value([0.3] * d)}
 
 [time]
 end = {emit_value(end)}
-stepper = "blanes_moan4"
 
 [output]
 scalars_every = {emit_value(every)}

@@ -22,7 +22,8 @@ from wigner_sim.models.setting import Setting
 from wigner_sim.models.uniform_force import with_electric_field, with_force
 from wigner_sim.models.vector_potential import with_vector_potential
 from wigner_sim.problem.definition import Problem
-from wigner_sim.steppers import STEPPERS, Composition, Stepper
+from wigner_sim.problem.stepper_choice import automatic_stepper
+from wigner_sim.steppers import STEPPERS, Composition
 from wigner_sim.threads import set_threads
 from wigner_sim.wisdom import set_transforms
 
@@ -56,7 +57,11 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
     hamiltonian = _hamiltonian(case, grid)
     setting = _setting(case, grid).with_numbers(hamiltonian.parameters)
     bands = tuple(range(hamiltonian.n_orbitals)) if case.bands.select == "all" else tuple(case.bands.select)
-    stepper = _stepper(case.time.stepper, hamiltonian)
+    options = _equation_options(case)
+    name: str = case.time.stepper
+    if name == "auto":
+        name = automatic_stepper(hamiltonian, grid, bands, options, case.equation.method)
+    stepper = STEPPERS[name]
     states: tuple[InitialState, ...] = ()
     if with_initial_states:
         states = tuple(_initial_state(case, grid, setting, bands, index) for index in range(len(bands)))
@@ -68,7 +73,7 @@ def build_problem(case: Case, with_initial_states: bool = True) -> Problem:
         hamiltonian,
         bands,
         states,
-        _equation_options(case, stepper),
+        replace(options, split=isinstance(stepper, Composition)),
         case.time.end,
         stepper,
         case.time.tolerance,
@@ -110,12 +115,11 @@ def _hamiltonian(case: Case, grid: PhaseSpaceGrid) -> Hamiltonian:
     return hamiltonian
 
 
-def _equation_options(case: Case, stepper: Stepper) -> EquationOptions:
+def _equation_options(case: Case) -> EquationOptions:
     equation = case.equation
     return EquationOptions(
         order=equation.order,
         terms=GeometricTerms(**equation.terms.model_dump()),
-        split=isinstance(stepper, Composition),
         dealias=equation.dealias,
         moyal_filter=equation.moyal_filter,
         moyal_series=equation.moyal_series,
@@ -148,13 +152,6 @@ def _check_precision(problem: Problem, adaptive: bool) -> None:
             'time.precision = "float32" needs a splitting stepper in compiled blocks (numba, a position axis)'
             " and time.adaptive = false, without collisions, reservoirs or mean field"
         )
-
-
-def _stepper(name: str, hamiltonian: Hamiltonian) -> Stepper:
-    """The stepper a case names; "auto" by the kind of Hamiltonian."""
-    if name == "auto":
-        name = "blanes_moan4" if hamiltonian.separable else "rk4"
-    return STEPPERS[name]
 
 
 def _grid(case: Case) -> PhaseSpaceGrid:

@@ -12,11 +12,11 @@ class TimeSection(Section):
     """How long, and how the equation is stepped.  Time is in units of hbar / energy."""
 
     end: Positive = key(..., "Time at which the run ends.", "a number > 0", unit="time")
-    stepper: Literal["rk4", "strang", "blanes_moan4", "auto"] = key(
-        "rk4",
-        'Time stepper; "auto" takes blanes_moan4 for H0(k) + U(x, t), which it steps in compiled blocks, and '
-        "rk4 for other Hamiltonians.",
-        '"rk4", "strang", "blanes_moan4" or "auto"',
+    stepper: Literal["auto", "rk4", "strang", "blanes_moan4"] = key(
+        "auto",
+        'Time stepper; "auto" takes blanes_moan4 where exact flows leave nothing stiff over, as for '
+        "H0(k) + U(x, t), and rk4 elsewhere: what was measured to reach a tolerance soonest.",
+        '"auto", "rk4", "strang" or "blanes_moan4"',
     )
     step: Literal["auto"] | Positive = key(
         "auto",
