@@ -33,34 +33,46 @@ class MetricSmearing:
         Quantum metric on phase space; zero where it is not to act.
     """
 
-    def __init__(self, space: SymbolSpace, metric: FloatArray):
-        eps = space.grid.epsilon
+    def __init__(self, space: SymbolSpace, metric: Any):
         self.space = space
-        self.smearing_tensor = np.einsum("ab,bl...,sl->as...", eps, metric, eps)
+        self._metric = metric
 
     def apply(self, u: Any) -> Any:
         """``S u = (1/2) d_a d_s (G_as u)``."""
-        terms = [
-            factor * self.space.symbol(tensor * u).derivative(a, s)
-            for a, s, factor, tensor in self._components
-        ]
-        return sum(terms[1:], start=terms[0]) if terms else 0.0 * u
+        total = None
+        for a, s, factor in self._components:
+            term = factor * self.space.symbol(self._smearing_tensor(a, s) * u).derivative(a, s)
+            total = term if total is None else total + term
+        return 0.0 * u if total is None else total
 
     def apply_transpose(self, u: Any) -> Any:
         """``S^T u = (1/2) G_as d_a d_s u``."""
         symbol = self.space.symbol(u)
-        terms = [factor * tensor * symbol.derivative(a, s) for a, s, factor, tensor in self._components]
-        return sum(terms[1:], start=terms[0]) if terms else 0.0 * u
+        total = None
+        for a, s, factor in self._components:
+            term = factor * self._smearing_tensor(a, s) * symbol.derivative(a, s)
+            symbol.forget(a, s)
+            total = term if total is None else total + term
+        return 0.0 * u if total is None else total
+
+    def _smearing_tensor(self, a: int, s: int) -> FloatArray:
+        """``G_as = eps_ab g_bc eps_sc``, made when it is needed."""
+        eps = self.space.grid.epsilon
+        parts = [
+            eps[a, b] * eps[s, c] * self._metric[b, c]
+            for b, c in zip(*np.nonzero(np.outer(eps[a], eps[s])), strict=True)
+        ]
+        return np.asarray(sum(parts[1:], start=parts[0]))
 
     @cached_property
-    def _components(self) -> list[tuple[int, int, float, FloatArray]]:
-        """Non-zero (a, s, weight, G_as) with a <= s; a mixed pair counts twice."""
-        n = self.space.grid.n_axes
+    def _components(self) -> list[tuple[int, int, float]]:
+        """Non-zero (a, s, weight) with a <= s; a mixed pair counts twice."""
+        n, eps = self.space.grid.n_axes, self.space.grid.epsilon
         return [
-            (a, s, 0.5 if a == s else 1.0, self.smearing_tensor[a, s])
+            (a, s, 0.5 if a == s else 1.0)
             for a in range(n)
             for s in range(a, n)
-            if self.smearing_tensor[a, s].any()
+            if eps[a].any() and eps[s].any() and self._smearing_tensor(a, s).any()
         ]
 
     @cached_property
