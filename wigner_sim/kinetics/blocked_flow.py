@@ -166,7 +166,7 @@ class BlockedFlow(PhaseSpaceFlow):
             for j in range(first, last):
                 work(slice(j * rows, min((j + 1) * rows, self._n_x)))
 
-        parallel.share_out(several, -(-self._n_x // rows))
+        parallel.share_out(several, -(-self._n_x // rows), linear_algebra=True)
 
     @cached_property
     def _momentum_factors(self) -> dict[int, Array]:

@@ -218,7 +218,10 @@ def _assemble(expansion: SlabExpansion, order: int) -> EffectiveBand:
     rate = None
     if expansion.rates:
         rate = np.stack([sum(c.pop((a, n)) for c in scalars.curvature) for a in range(n)])
-    curvature = [tensor(space.grid, components, -1) for components in scalars.curvature]
+    curvature = []
+    for components in scalars.curvature:
+        curvature.append(tensor(space.grid, components, -1))
+        components.clear()
     return EffectiveBand(
         space=space,
         order=order,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kinetics.low_rank import WORTH_FACTORING, Factors, factorized
+from wigner_sim.kinetics.low_rank import WORTH_FACTORING, Factors, all_factorized
 from wigner_sim.symbols import FloatArray
 
 #: Accuracy of a component that is stored as a sum of products, relative to the largest of the tensor.
@@ -36,9 +36,10 @@ class PackedTensor(NDArrayOperatorsMixin):
         self.dtype = np.dtype(float)
         self._stored: dict[tuple[int, int], FloatArray | Factors] = {}
         scale = max((float(np.abs(values).max()) for values in components.values()), default=0.0)
-        for pair, values in components.items():
-            factors = factorized(grid, values, TOLERANCE, scale)
-            self._stored[pair] = values if factors is None else factors
+        pairs = list(components)
+        factors = all_factorized(grid, [components[pair] for pair in pairs], TOLERANCE, [scale] * len(pairs))
+        for pair, short in zip(pairs, factors, strict=True):
+            self._stored[pair] = components[pair] if short is None else short
 
     def component(self, a: int, b: int) -> FloatArray:
         """One component, shape (*x, *k)."""
