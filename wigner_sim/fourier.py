@@ -7,6 +7,7 @@ processes on one machine produce the same bits; :func:`set_planner` makes them b
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -25,10 +26,13 @@ MEASURE = "FFTW_MEASURE"
 #: Elements from which a transform is worth sharing among threads.
 WORTH_SHARING = 1 << 16
 
+#: Plans that a thread keeps.
+MOST_TRANSFORMS = 16
 #: Between wisdom of double and of single precision.
 _SEPARATOR = "\n;\n"
 
 _threads = 1
+_of_thread = threading.local()
 
 
 def set_threads(n_threads: int) -> None:
@@ -140,6 +144,53 @@ def rfftn(values: Array, axes: tuple[int, ...]) -> Array:
 def irfftn(values: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """Inverse of :func:`rfftn`; ``shape`` are the real lengths along ``axes``."""
     return fftw.irfftn(values, s=shape, **_options(values, axes))
+
+
+class RealTransform:
+    """Unnormalised real transforms of blocks of one shape, in buffers of its own; for one thread.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of ``values``; the last of ``axes`` is halved in ``modes``.
+    axes : tuple of int
+
+    Notes
+    -----
+    Either direction overwrites the buffer it starts from.
+    """
+
+    def __init__(self, shape: tuple[int, ...], axes: tuple[int, ...]):
+        halved = list(shape)
+        halved[axes[-1]] = shape[axes[-1]] // 2 + 1
+        self.values: Array = pyfftw.empty_aligned(shape, dtype=float)
+        self.modes: Array = pyfftw.empty_aligned(tuple(halved), dtype=complex)
+        flags = (PLANNER, "FFTW_DESTROY_INPUT")
+        self._forward = pyfftw.FFTW(self.values, self.modes, axes=axes, flags=flags)
+        self._backward = pyfftw.FFTW(
+            self.modes, self.values, axes=axes, direction="FFTW_BACKWARD", flags=flags
+        )
+
+    def forward(self) -> Array:
+        """``modes`` from ``values``."""
+        self._forward.execute()
+        return self.modes
+
+    def backward(self) -> Array:
+        """``values`` from ``modes``, times the number of points."""
+        self._backward.execute()
+        return self.values
+
+
+def real_transform(shape: tuple[int, ...], axes: tuple[int, ...]) -> RealTransform:
+    """The :class:`RealTransform` of this thread."""
+    known = _of_thread.__dict__.setdefault("transforms", {})
+    key = (shape, axes, PLANNER)
+    if key not in known:
+        if len(known) >= MOST_TRANSFORMS:
+            known.clear()
+        known[key] = RealTransform(shape, axes)
+    return known[key]
 
 
 def translate(values: Array, axis: int, shift: float, period: float = 2 * np.pi) -> Array:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import importlib
+import importlib.util
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
 
 _threads = 1
 _pool: tuple[int, int, ThreadPoolExecutor] | None = None
@@ -34,10 +40,16 @@ def in_shared_work() -> bool:
     return getattr(_here, "shared", False)
 
 
-def share_out(work: Callable[[int, int], None], n_items: int, worth_sharing: bool = True) -> None:
+def share_out(
+    work: Callable[[int, int], None],
+    n_items: int,
+    worth_sharing: bool = True,
+    linear_algebra: bool = False,
+) -> None:
     """Call ``work(first, last)`` for pieces of ``range(n_items)``, in several threads if there are.
 
-    The pieces are independent of each other: who does which, and when, changes no result.
+    The pieces are independent of each other: who does which, and when, changes no result.  If they do
+    ``linear_algebra``, that is kept from starting threads of its own.
     """
     if _threads == 1 or n_items < 2 or not worth_sharing:
         work(0, n_items)
@@ -49,8 +61,27 @@ def share_out(work: Callable[[int, int], None], n_items: int, worth_sharing: boo
         _here.shared = True
         work(first, last)
 
-    for _ in _executor().map(piece, bounds[:-1], bounds[1:]):
-        pass
+    with _algebra_on_one_thread() if linear_algebra else contextlib.nullcontext():
+        for _ in _executor().map(piece, bounds[:-1], bounds[1:]):
+            pass
+
+
+@cache
+def _algebra() -> Any:
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return None
+    return importlib.import_module("threadpoolctl").ThreadpoolController()
+
+
+def _algebra_on_one_thread() -> contextlib.AbstractContextManager[Any]:
+    controller = _algebra()
+    return contextlib.nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
+
+
+def give_memory_back() -> None:
+    """Return to the system what large arrays have left behind, where the C library can."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _executor() -> ThreadPoolExecutor:

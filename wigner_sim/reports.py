@@ -9,6 +9,7 @@ import xarray as xr
 
 from wigner_sim.feasibility import machine_memory
 from wigner_sim.forecast import bytes_text, disk_needed, free_disk, seconds_per_step, stream_forecasts
+from wigner_sim.kinetics.packed_tensor import largest
 from wigner_sim.preparation import Prepared
 from wigner_sim.problem import describe
 from wigner_sim.progress import duration_text
@@ -30,7 +31,7 @@ def check_report(prepared: Prepared) -> str:
         line += f"smallest gap {effective.gap.min():.4g}, "
         line += f"density of states {states.min():.4g} to {states.max():.4g}"
         if effective.order == 2:
-            line += f", largest metric length {np.sqrt(np.abs(effective.metric).max()):.3g}"
+            line += f", largest metric length {np.sqrt(largest(effective.metric)):.3g}"
         lines.append(line)
     n_steps = int(np.ceil(problem.duration / prepared.propagator.dt - 1e-9))
     dt, reason = prepared.propagator.dt, prepared.step_reason

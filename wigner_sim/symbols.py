@@ -121,6 +121,11 @@ class Symbol:
             self._derivatives[key] = values if np.iscomplexobj(self.values) else values.real
         return self._derivatives[key]
 
+    def forget(self, *axes: int) -> None:
+        """Make room: a derivative that will not be asked for again."""
+        if axes:
+            self._derivatives.pop(tuple(sorted(axes)), None)
+
 
 @singledispatch
 def multiply(a: Any, b: Any, n_grid_axes: int) -> Any:

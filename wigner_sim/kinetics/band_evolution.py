@@ -19,6 +19,7 @@ from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.kinetics.velocity import stacked
 from wigner_sim.models.hamiltonian import Hamiltonian
+from wigner_sim.parallel import give_memory_back
 from wigner_sim.steppers import Schedule, compose
 from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
@@ -183,8 +184,14 @@ class BandEvolution:
         split = self.options.split
         coefficients = self._source.coefficients(t, remainder=split)
         if split:
-            return split_equation(coefficients, self.options, coefficients.velocity, always_rest=self.driven)
-        return unsplit_equation(coefficients, self.options, coefficients.velocity)
+            equation = split_equation(
+                coefficients, self.options, coefficients.velocity, always_rest=self.driven
+            )
+        else:
+            equation = unsplit_equation(coefficients, self.options, coefficients.velocity)
+        if not self.driven:
+            give_memory_back()
+        return equation
 
 
 @dataclass(frozen=True)

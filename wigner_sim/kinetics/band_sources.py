@@ -179,7 +179,7 @@ class GeneralBand(_Source):
         if effective.order != 1:
             return effective
         if not terms.orbital_moment:
-            effective = replace(effective, energy=[effective.energy[0], 0.0 * effective.energy[1]])
+            effective = replace(effective, energy=[effective.energy[0], np.zeros_like(effective.energy[1])])
         if not terms.berry:
             effective = replace(
                 effective,

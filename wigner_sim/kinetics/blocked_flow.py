@@ -1,15 +1,15 @@
 r"""Flux form of the equation for coefficients that are short sums of products, block by block.
 
-With ``J_b = V_b w + M_b^{df} d_d d_f w`` the derivatives along x are made on blocks of columns (all x, few k),
-all else on blocks of rows (all k, few x), where the coefficients are made too.  Beside w and the
-result only the first and second derivatives of w along x have the size of phase space.
+With ``J_b = V_b w + M_b^{df} d_d d_f w`` the derivatives along x are made on columns (all x at a few k), all
+else on rows (all k at a few x), where the coefficients are made too.  Beside w and the result only the first
+and second derivatives of w along x have the size of phase space.
 
 Source: docs/theory.md section 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from math import prod
 
@@ -21,9 +21,11 @@ from wigner_sim.kinetics.terms import PhaseSpaceFlow
 from wigner_sim.kinetics.velocity import ProductVelocity, no_velocity
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
+#: Order of a flow's Taylor series by ``time * largest rate``, as in ``magnetic_moyal``; longer ones are cut.
+TAYLOR_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
 #: Points of a block of columns, and of rows.
 _COLUMN_POINTS = 1 << 15
-_ROW_POINTS = 1 << 13
+_ROW_POINTS = 1 << 14
 
 
 class BlockedFlow(PhaseSpaceFlow):
@@ -87,10 +89,25 @@ class BlockedFlow(PhaseSpaceFlow):
         if self._pairs:
             self._over_columns(lambda columns: self._differentiate(w, slopes, columns))
         out: FloatArray = np.empty_like(w)
-        self._over_rows(lambda first, last: self._flow_rows(w, slopes, out, first, last))
+        self._over_rows(lambda rows: self._flow_rows(w, slopes, out, rows))
         if along_x:
             self._over_columns(lambda columns: self._subtract_divergence(slopes, along_x, out, columns))
         return out
+
+    def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
+        """Taylor series, of the order and in as many equal steps as stability asks for."""
+        reach = abs(dt) * self.spectral_radius(t)
+        n = max(1, int(np.ceil(reach / TAYLOR_ORDERS[-1][0])))
+        order = next(order for limit, order in TAYLOR_ORDERS if reach / n <= limit)
+        for _ in range(n):
+            stage = w
+            for j in range(order, 0, -1):
+                slope = self.rhs(stage, t)
+                slope *= dt / (n * j)
+                slope += w
+                stage = slope
+            w = stage
+        return w
 
     # --- columns: all x at a few k ---
 
@@ -105,8 +122,9 @@ class BlockedFlow(PhaseSpaceFlow):
 
         parallel.share_out(several, n_blocks)
 
-    def _columns(self, values: FloatArray, columns: slice) -> FloatArray:
-        return np.ascontiguousarray(values.reshape(*self._grid.n_x, self._n_k)[..., columns])
+    def _transform_of(self, columns: slice) -> fourier.RealTransform:
+        shape = (*self._grid.n_x, columns.stop - columns.start)
+        return fourier.real_transform(shape, tuple(range(self._s)))
 
     @cached_property
     def _position_factors(self) -> list[Array]:
@@ -118,37 +136,37 @@ class BlockedFlow(PhaseSpaceFlow):
         return factors
 
     def _differentiate(self, w: FloatArray, slopes: dict[MultiIndex, FloatArray], columns: slice) -> None:
-        axes = tuple(range(self._s))
-        hat = fourier.rfftn(self._columns(w, columns), axes)
+        transform = self._transform_of(columns)
+        transform.values[...] = w.reshape(*self._grid.n_x, self._n_k)[..., columns]
+        hat = transform.forward() * (1 / self._n_x)
         for index, values in slopes.items():
             factor = self._position_factors[index[0]]
             for i in index[1:]:
                 factor = factor * self._position_factors[i]
-            part = fourier.irfftn(factor * hat, self._grid.n_x, axes)
-            values[:, columns] = part.reshape(self._n_x, -1)
+            np.multiply(factor, hat, out=transform.modes)
+            values[:, columns] = transform.backward().reshape(self._n_x, -1)
 
     def _subtract_divergence(
         self, fluxes: dict[MultiIndex, FloatArray], along_x: list[int], out: FloatArray, columns: slice
     ) -> None:
-        axes = tuple(range(self._s))
-        total: Array | None = None
+        transform = self._transform_of(columns)
+        total = np.zeros_like(transform.modes)
         for b in along_x:
-            part = self._position_factors[b] * fourier.rfftn(self._columns(fluxes[(b,)], columns), axes)
-            total = part if total is None else total + part
-        assert total is not None
-        divergence = fourier.irfftn(total, self._grid.n_x, axes)
-        out.reshape(self._n_x, self._n_k)[:, columns] -= divergence.reshape(self._n_x, -1)
+            transform.values[...] = fluxes[(b,)].reshape(*self._grid.n_x, self._n_k)[..., columns]
+            total += self._position_factors[b] * transform.forward()
+        np.multiply(total, 1 / self._n_x, out=transform.modes)
+        out.reshape(self._n_x, self._n_k)[:, columns] -= transform.backward().reshape(self._n_x, -1)
 
     # --- rows: all k at a few x ---
 
-    def _over_rows(self, work: Callable[[int, int], None]) -> None:
+    def _over_rows(self, work: Callable[[slice], None]) -> None:
         rows = max(1, _ROW_POINTS // self._n_k)
 
         def several(first: int, last: int) -> None:
             for j in range(first, last):
-                work(j * rows, min((j + 1) * rows, self._n_x))
+                work(slice(j * rows, min((j + 1) * rows, self._n_x)))
 
-        parallel.share_out(several, -(-self._n_x // rows))
+        parallel.share_out(several, -(-self._n_x // rows), linear_algebra=True)
 
     @cached_property
     def _momentum_factors(self) -> dict[int, Array]:
@@ -157,64 +175,64 @@ class BlockedFlow(PhaseSpaceFlow):
         return {s + j: 1j * q.reshape(1, *q.shape[s:]) for j, q in enumerate(self._wavenumbers[s:])}
 
     def _flow_rows(
-        self, w: FloatArray, slopes: dict[MultiIndex, FloatArray], out: FloatArray, first: int, last: int
+        self, w: FloatArray, slopes: dict[MultiIndex, FloatArray], out: FloatArray, rows: slice
     ) -> None:
         """Fluxes at some positions: those along x replace the slopes, those along k are differentiated."""
-        rows, n_k = slice(first, last), self._grid.n_k
-        axes = tuple(range(1, 1 + len(n_k)))
+        shape = (rows.stop - rows.start, *self._grid.n_k)
+        transform = fourier.real_transform(shape, tuple(range(1, len(shape))))
         here = w.reshape(self._n_x, self._n_k)[rows]
-        second = self._second_derivatives(here, slopes, rows)
-        coefficients = {key: factors.rows(first, last) for key, factors in self._weighted.items()}
-        total: Array | None = None
-        for b in self._moving:
-            flux = self._flux_rows(b, here, second, coefficients, rows)
+        fluxes = self._fluxes(here, slopes, rows, transform)
+        total = np.zeros_like(transform.modes)
+        for b, flux in fluxes.items():
             if b < self._s:
                 slopes[(b,)][rows] = flux
-                continue
-            part = self._momentum_factors[b] * fourier.rfftn(flux.reshape(-1, *n_k), axes)
-            total = part if total is None else total + part
-        target = out.reshape(self._n_x, self._n_k)[rows]
-        if total is None:
-            target[...] = 0.0
-        else:
-            np.negative(fourier.irfftn(total, n_k, axes).reshape(target.shape), out=target)
+            else:
+                transform.values[...] = flux.reshape(shape)
+                total += self._momentum_factors[b] * transform.forward()
+        np.multiply(total, -1 / self._n_k, out=transform.modes)
+        out.reshape(self._n_x, self._n_k)[rows] = transform.backward().reshape(here.shape)
 
-    def _flux_rows(
+    def _fluxes(
         self,
-        b: int,
         w: FloatArray,
-        second: dict[MultiIndex, FloatArray],
-        coefficients: dict[tuple[float, MultiIndex], FloatArray],
+        slopes: dict[MultiIndex, FloatArray],
         rows: slice,
-    ) -> FloatArray:
-        velocity = self._products.rows(b, rows)
-        flux = np.zeros_like(w) if velocity is None else velocity * w
-        scratch = np.empty_like(flux)
-        for (axis, pair), terms in self._third.terms.items():
-            if axis == b:
-                for weight, index in terms:
-                    np.multiply(coefficients[weight, index], second[pair], out=scratch)
-                    flux += scratch
-        return flux
+        transform: fourier.RealTransform,
+    ) -> dict[int, FloatArray]:
+        """``V_b w + M_b^{df} d_d d_f w`` at some positions."""
+        fluxes = {}
+        for b in self._moving:
+            velocity = self._products.rows(b, rows)
+            fluxes[b] = np.zeros_like(w) if velocity is None else velocity * w
+        known = {key: factors.rows(rows.start, rows.stop) for key, factors in self._weighted.items()}
+        scratch = np.empty_like(w)
+        for pair, second in self._second_derivatives(w, slopes, rows, transform):
+            for b in self._moving:
+                for part in self._third.terms.get((b, pair), ()):
+                    np.multiply(known[part], second, out=scratch)
+                    fluxes[b] += scratch
+        return fluxes
 
     def _second_derivatives(
-        self, w: FloatArray, slopes: dict[MultiIndex, FloatArray], rows: slice
-    ) -> dict[MultiIndex, FloatArray]:
-        """``d_d d_f w`` at some positions."""
-        s, n_k = self._s, self._grid.n_k
-        axes = tuple(range(1, 1 + len(n_k)))
-        hats: dict[MultiIndex, Array] = {}
-        result: dict[MultiIndex, FloatArray] = {}
+        self,
+        w: FloatArray,
+        slopes: dict[MultiIndex, FloatArray],
+        rows: slice,
+        transform: fourier.RealTransform,
+    ) -> Iterator[tuple[MultiIndex, FloatArray]]:
+        """``d_d d_f w`` at some positions, one after the other in the same place."""
+        last, hat = None, transform.modes
         for d, f in self._pairs:
-            if f < s:
-                result[d, f] = slopes[d, f][rows]
+            if f < self._s:
+                yield (d, f), slopes[d, f][rows]
                 continue
-            source: MultiIndex = (d,) if d < s else ()
-            if source not in hats:
+            source: MultiIndex = (d,) if d < self._s else ()
+            if source != last:
                 values = slopes[source][rows] if source else w
-                hats[source] = fourier.rfftn(values.reshape(-1, *n_k), axes)
+                transform.values[...] = values.reshape(transform.values.shape)
+                last, hat = source, transform.forward() * (1 / self._n_k)
             factor = self._momentum_factors[f]
-            if d >= s:
+            if d >= self._s:
                 factor = factor * self._momentum_factors[d]
-            result[d, f] = fourier.irfftn(factor * hats[source], n_k, axes).reshape(w.shape)
-        return result
+            np.multiply(factor, hat, out=transform.modes)
+            yield (d, f), transform.backward().reshape(w.shape)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.faces import Faces, MetricSmearing
+from wigner_sim.kinetics.packed_tensor import tensor
 from wigner_sim.kinetics.slab_expansion import SlabExpansion, local_bands
 from wigner_sim.projector import LocalBands, check_gap, gap_to_other_bands
 from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace
@@ -32,9 +32,9 @@ class EffectiveBand:
         ``h_w`` by order: ``h_0 = E``, ``h_1`` (orbital moment), ``h_2``; dual to the density w.
     density_of_states : array (*x, *k)
         D through the order.
-    curvature : list of arrays (a, a, *x, *k)
+    curvature : list of arrays (a, a, *x, *k), or PackedTensor
         ``Omega*`` by order, up to order - 1 (empty at order 0).
-    metric : array (a, a, *x, *k)
+    metric : array (a, a, *x, *k), or PackedTensor
         Quantum metric (zero below order 2, where it does not act).
     gap : array (*x, *k)
         Distance to the nearest other band.
@@ -48,8 +48,8 @@ class EffectiveBand:
     order: int
     energy: list[FloatArray]
     density_of_states: FloatArray
-    curvature: list[FloatArray]
-    metric: FloatArray
+    curvature: list[Any]
+    metric: Any
     gap: FloatArray
     rate_curvature: FloatArray | None = None
     force: FloatArray | None = None
@@ -209,17 +209,19 @@ def _assemble(expansion: SlabExpansion, order: int) -> EffectiveBand:
     space = expansion.space
     n = space.grid.n_axes
     scalars = expansion.scalars(order)
-    metric = np.zeros((n, n, *(space.grid.shape if order == 2 else (1,) * n)))
-    for (a, b), values in scalars.metric.items():
-        metric[a, b] = metric[b, a] = values
+    metric = np.zeros((n, n, *(1,) * n)) if order < 2 else tensor(space.grid, scalars.metric, 1)
+    scalars.metric.clear()
     smearing = MetricSmearing(space, metric)
     density = scalars.projector_trace
     if order == 2:
         density[2] -= smearing.of_one
-    curvature = [_antisymmetric(components, space.grid, n) for components in scalars.curvature]
     rate = None
     if expansion.rates:
-        rate = np.stack([sum(c[a, n] for c in scalars.curvature) for a in range(n)])
+        rate = np.stack([sum(c.pop((a, n)) for c in scalars.curvature) for a in range(n)])
+    curvature = []
+    for components in scalars.curvature:
+        curvature.append(tensor(space.grid, components, -1))
+        components.clear()
     return EffectiveBand(
         space=space,
         order=order,
@@ -232,23 +234,13 @@ def _assemble(expansion: SlabExpansion, order: int) -> EffectiveBand:
     )
 
 
-def _contracted(omega: FloatArray, left: FloatArray, right: FloatArray) -> Any:
+def _contracted(omega: Any, left: FloatArray, right: FloatArray) -> Any:
     """``left_c Omega_cd right_d``; the tensor eps has few elements."""
     total: Any = 0.0
     for c, d in zip(*np.nonzero(np.outer(left, right)), strict=True):
         if c != d:
             total = total + (left[c] * right[d]) * omega[c, d]
     return total
-
-
-def _antisymmetric(
-    components: Mapping[tuple[int, int], FloatArray], grid: PhaseSpaceGrid, n: int
-) -> FloatArray:
-    tensor = np.zeros((n, n, *grid.shape))
-    for (a, b), values in components.items():
-        if b < n:
-            tensor[a, b], tensor[b, a] = values, -values
-    return tensor
 
 
 def dual_energy(right_side: Sequence[Any], density: Sequence[Any], smearing: MetricSmearing) -> list[Any]:

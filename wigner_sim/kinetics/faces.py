@@ -46,51 +46,63 @@ class MetricSmearing:
         Quantum metric on phase space; zero where it is not to act.
     """
 
-    def __init__(self, space: SymbolSpace, metric: FloatArray):
-        eps = space.grid.epsilon
+    def __init__(self, space: SymbolSpace, metric: Any):
         self.space = space
-        self.smearing_tensor = np.einsum("ab,bl...,sl->as...", eps, metric, eps)
+        self._metric = metric
 
     def apply(self, u: Any) -> Any:
         """``S u = (1/2) d_a d_s (G_as u)``."""
         if self._is_diagonal_for(u):
             return self._by_modes(u)
-        terms = [
-            factor * self.space.symbol(tensor * u).derivative(a, s)
-            for a, s, factor, tensor in self._components
-        ]
-        return sum(terms[1:], start=terms[0]) if terms else 0.0 * u
+        total = None
+        for a, s, factor in self._components:
+            term = factor * self.space.symbol(self._smearing_tensor(a, s) * u).derivative(a, s)
+            total = term if total is None else total + term
+        return 0.0 * u if total is None else total
 
     def apply_transpose(self, u: Any) -> Any:
         """``S^T u = (1/2) G_as d_a d_s u``."""
         if self._is_diagonal_for(u):
             return self._by_modes(u)
         symbol = self.space.symbol(u)
-        terms = [factor * tensor * symbol.derivative(a, s) for a, s, factor, tensor in self._components]
-        return sum(terms[1:], start=terms[0]) if terms else 0.0 * u
+        total = None
+        for a, s, factor in self._components:
+            term = factor * self._smearing_tensor(a, s) * symbol.derivative(a, s)
+            symbol.forget(a, s)
+            total = term if total is None else total + term
+        return 0.0 * u if total is None else total
+
+    def _smearing_tensor(self, a: int, s: int) -> FloatArray:
+        """``G_as = eps_ab g_bc eps_sc``, made when it is needed."""
+        eps = self.space.grid.epsilon
+        parts = [
+            eps[a, b] * eps[s, c] * self._metric[b, c]
+            for b, c in zip(*np.nonzero(np.outer(eps[a], eps[s])), strict=True)
+        ]
+        return np.asarray(sum(parts[1:], start=parts[0]))
 
     @cached_property
-    def _components(self) -> list[tuple[int, int, float, FloatArray]]:
-        """Non-zero (a, s, weight, G_as) with a <= s; a mixed pair counts twice."""
-        n = self.space.grid.n_axes
+    def _components(self) -> list[tuple[int, int, float]]:
+        """Non-zero (a, s, weight) with a <= s; a mixed pair counts twice."""
+        n, eps = self.space.grid.n_axes, self.space.grid.epsilon
         return [
-            (a, s, 0.5 if a == s else 1.0, self.smearing_tensor[a, s])
+            (a, s, 0.5 if a == s else 1.0)
             for a in range(n)
             for s in range(a, n)
-            if self.smearing_tensor[a, s].any()
+            if eps[a].any() and eps[s].any() and self._smearing_tensor(a, s).any()
         ]
 
     @cached_property
     def _differentiated(self) -> tuple[int, ...]:
         """Axes along which S takes derivatives."""
-        return tuple(sorted({axis for a, s, _, _ in self._components for axis in (a, s)}))
+        return tuple(sorted({axis for a, s, _ in self._components for axis in (a, s)}))
 
     def _is_diagonal_for(self, u: Any) -> bool:
         """Whether S only multiplies the modes of u, a real array: G is constant where it differentiates."""
         axes, grid = self._differentiated, self.space.grid
         if not axes or not isinstance(u, np.ndarray) or u.shape != grid.shape or np.iscomplexobj(u):
             return False
-        return all(tensor.shape[axis] == 1 for *_, tensor in self._components for axis in axes)
+        return all(self._metric.shape[2 + axis] == 1 for axis in axes)
 
     @cached_property
     def _mode_factor(self) -> FloatArray:
@@ -98,7 +110,7 @@ class MetricSmearing:
         last = self._differentiated[-1]
         q = {axis: self.space.axis_wavenumbers[axis] for axis in self._differentiated}
         q[last] = np.take(q[last], range(self.space.grid.shape[last] // 2 + 1), last)
-        factors = (weight * tensor * (q[a] * q[s]) for a, s, weight, tensor in self._components)
+        factors = (weight * self._smearing_tensor(a, s) * (q[a] * q[s]) for a, s, weight in self._components)
         return np.asarray(-sum(factors, start=np.zeros(())))
 
     def _by_modes(self, u: FloatArray) -> FloatArray:

@@ -5,12 +5,14 @@ Source: randomised range finder, Halko, Martinsson, Tropp, SIAM Rev. 53, 217 (20
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 import numpy as np
 
+from wigner_sim import parallel
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.velocity import ProductVelocity
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace, poisson_contractions
@@ -101,6 +103,23 @@ def factorized(
         n_probes = min(2 * n_probes, most)
 
 
+def all_factorized(
+    grid: PhaseSpaceGrid,
+    values: Sequence[FloatArray] | FloatArray,
+    tolerance: float,
+    scales: Sequence[float] | FloatArray,
+) -> list[Factors | None]:
+    """:func:`factorized` for several, shared among threads."""
+    found: list[Factors | None] = [None] * len(values)
+
+    def work(first: int, last: int) -> None:
+        for j in range(first, last):
+            found[j] = factorized(grid, values[j], tolerance, scales[j])
+
+    parallel.share_out(work, len(values), linear_algebra=True)
+    return found
+
+
 def _shortest(
     matrix: FloatArray, x: FloatArray, k: FloatArray, singular: FloatArray, allowed: float
 ) -> Factors | None:
@@ -126,8 +145,7 @@ def _is_accurate(matrix: FloatArray, factors: Factors, allowed: float) -> bool:
 def short_velocity(grid: PhaseSpaceGrid, velocity: FloatArray, scale: FloatArray) -> ProductVelocity | None:
     """A velocity (a, *x, *k) as short sums of products, each to VELOCITY_TOLERANCE of its scale (a,)."""
     components = []
-    for values, largest in zip(velocity, scale, strict=True):
-        factors = factorized(grid, values, VELOCITY_TOLERANCE, largest)
+    for factors in all_factorized(grid, velocity, VELOCITY_TOLERANCE, scale):
         if factors is None:
             return None
         components.append((factors.x.T.reshape(-1, *grid.n_x), factors.k.reshape(-1, *grid.n_k)))

@@ -46,7 +46,7 @@ def for_each_slab(shape: tuple[int, ...], work: Callable[[slice], None]) -> None
         for rows in everything[first:last]:
             work(rows)
 
-    parallel.share_out(several, len(everything))
+    parallel.share_out(several, len(everything), linear_algebra=True)
 
 
 def local_bands(hamiltonian: Array, n_grid_axes: int, scramble: int | None = None) -> LocalBands:
