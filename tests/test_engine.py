@@ -9,10 +9,12 @@ from systems import gentle_texture, relative, separable_chain, separable_plane
 
 from wigner_sim import parallel
 from wigner_sim.errors import CaseError
+from wigner_sim.kernels.layout import MovedAxes, mode_pairs
+from wigner_sim.kernels.passes import FROM_MODES, TO_MODES, BlockPass, SumOfFactors
 from wigner_sim.kinetics import fused
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.fused import Stage, group_stages
-from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
+from wigner_sim.kinetics.fused import Stage, around_modes, group_stages
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal, polynomial_of
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.kinetics.terms import PhaseSpaceFlow
 from wigner_sim.propagator import Propagator
@@ -96,6 +98,82 @@ def test_the_flow_of_the_mixed_third_derivatives_is_their_exponential():
     np.testing.assert_allclose(part.flow(part.flow(w, 0.0, 0.01 * tau), 0.0, -0.01 * tau), w, atol=1e-9)
 
 
+@pytest.mark.parametrize("sizes", [(1, 12, 14), (2, 10, 12), (2, 9, 10)], ids=str)
+@pytest.mark.parametrize(("kind", "tolerance"), [(float, 1e-14), (np.float32, 2e-6)])
+@pytest.mark.parametrize("reach", [0.05, 1.0, 3.0, 10.0])
+def test_mixed_third_derivatives_in_blocks_are_those_on_whole_arrays(
+    sizes, kind, tolerance, reach, two_threads
+):
+    s, n_x, n_k = sizes
+    system = separable_plane(s, n_x=n_x, n_k=n_k, flux=0.1)
+    flows = system.evolution(2, split=True).equation().fused
+    w = noise(system.grid.shape)
+    tau = reach / flows.magnetic.spectral_radius(0.0)
+    expected = flows.magnetic.flow(w, 0.0, tau)
+    moved = w.astype(kind)
+    flows.advance(moved, moved, [("M", tau)])
+    assert relative(moved - expected, expected) < tolerance
+    assert relative(expected - w, w) > 0.3 * min(reach, 1.0) * 0.1
+
+
+def test_the_degree_follows_the_rate():
+    degrees = [polynomial_of(reach) for reach in (0.01, 0.4, 2.0, 3.0, 6.5)]
+    assert degrees == [(2, 1), (3, 1), (4, 1), (5, 1), (5, 2)]
+
+
+@pytest.mark.parametrize("n_points", [(6,), (9,), (8, 5), (6, 4)])
+def test_half_a_pass_ends_at_the_modes_and_the_other_begins_there(n_points):
+    axes = MovedAxes(1, n_points, tuple(float(n) for n in n_points), 35)
+    n = axes.n_moved
+    half = BlockPass(axes, SumOfFactors(np.zeros((n, 1)), np.ones((1, 35))))
+    w = noise((*n_points, 35))
+    modes = w.ravel().copy()
+    half.run(modes, modes, (0.0, 0.0, 0.0), (0, 0), TO_MODES)
+    expected = np.fft.fftn(w, axes=range(len(n_points))).reshape(n, 35) / n
+    rows = modes.reshape(n, 35)
+    for own, other in mode_pairs(n_points):
+        np.testing.assert_allclose(rows[own], expected[own].real, atol=1e-15)
+        if other != own:
+            np.testing.assert_allclose(rows[other], expected[own].imag, atol=1e-15)
+    half.run(modes, modes, (0.0, 0.0, 0.0), (0, 0), FROM_MODES)
+    np.testing.assert_allclose(modes, w.ravel(), atol=1e-14)
+
+
+def test_what_acts_on_modes_stands_between_halves_of_passes():
+    def which(names):
+        stages = around_modes(list(group_stages([(name, 0.1) for name in names])))
+        return [(stage.which, stage.half) for stage in stages]
+
+    to, back = ("A", TO_MODES), ("A", FROM_MODES)
+    assert which("XAMAX") == [to, ("M", 0), back]
+    assert which("KMB") == [("B", 0), to, ("M", 0), back, ("B", 0)]
+    assert which("MAMA") == [to, ("M", 0), back, to, ("M", 0), back]
+    assert which("XAXM") == [("A", 0), to, ("M", 0), back]
+
+
+def test_a_field_joins_the_shared_passes():
+    flows = SYSTEMS["(x, y; kx, ky) with B"].evolution(2, split=True).equation().fused
+    sequence = [(name, 0.1 + 0.02 * j) for j, name in enumerate("MAXKBKXAMAMXBM")]
+    w = noise(flows.grid.shape)
+    together, single = w.copy(), w.copy()
+    flows.advance(together, together, sequence)
+    for name, tau in sequence:
+        if name == "M":
+            single = flows.magnetic.flow(single, 0.0, tau)
+        else:
+            flows.advance(single, single, [(name, tau)])
+    np.testing.assert_allclose(together, single, atol=1e-12)
+
+
+def test_a_velocity_takes_no_more_products_than_its_rank():
+    x, k = noise((30, 3)), noise((2, 20), 1)
+    products = fused._fewest_products(np.c_[x, x @ [[1.0], [2.0], [3.0]]], np.r_[k, k[:1], np.zeros((1, 20))])
+    assert products.own.shape[1] == 2
+    np.testing.assert_allclose(
+        products.own @ products.lanes, x[:, :2] @ k + np.outer(x[:, 2], k[0]), atol=1e-13
+    )
+
+
 def _band_energy(system):
     return system.evolution(0).effective().energy[0].mean(axis=system.grid.position_axes, keepdims=True)
 
@@ -114,8 +192,18 @@ class _Along:
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
-@pytest.mark.parametrize("kick", ["X", "K"])
-@pytest.mark.parametrize(("reach", "order"), [(0.05, 2), (1.0, 3), (2.0, 4)])
+@pytest.mark.parametrize(
+    ("kick", "reach", "order"),
+    [
+        ("X", 0.05, 2),
+        ("X", 1.0, 3),
+        ("X", 2.0, 4),
+        ("K", 0.02, 2),
+        ("K", 0.15, 3),
+        ("K", 0.9, 4),
+        ("K", 1.4, 5),
+    ],
+)
 def test_a_kick_is_the_taylor_series_of_the_remainder(system, kick, reach, order):
     flows = system.evolution(2, split=True).equation().fused
     s = system.grid.n_position_axes
@@ -227,8 +315,9 @@ def test_fewer_coefficients_than_the_scheme_wants_lose_the_order(monkeypatch):
 
 
 @pytest.mark.parametrize("remainder", ["spectral", "stencil"])
-def test_particle_number_is_kept_to_rounding(remainder):
-    system = SYSTEMS["(x, y; kx, ky)"]
+@pytest.mark.parametrize("system", ["(x, y; kx, ky)", "(x, y; kx, ky) with B"])
+def test_particle_number_is_kept_to_rounding(remainder, system):
+    system = SYSTEMS[system]
     evolution, w = system.evolution(2, split=True, remainder=remainder), system.occupation()
     later = advance(evolution, w, 40.0, 40)
     assert abs(later.sum() / w.sum() - 1) < 1e-13
@@ -255,7 +344,7 @@ def test_single_precision_stays_within_its_rounding():
     double, single = advance(evolution, w, 4.0, 4), advance(evolution, w.astype(np.float32), 4.0, 4)
     assert single.dtype == np.float32
     assert 1e-9 < relative(single - double, w) < 5e-6
-    assert abs(single.sum(dtype=float) / w.sum() - 1) < 3e-8  # no bias of the normalisation adds up
+    assert abs(single.sum(dtype=float) / w.sum() - 1) < 2e-7  # no bias of the normalisation adds up
 
 
 # --- equations that are more than separable ---

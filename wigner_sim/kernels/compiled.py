@@ -104,7 +104,7 @@ def _turn(
 
 @njit(inline="always")
 def _separate(work: Array, im: int, layout: BlockLayout) -> None:
-    """Modes q and -q of two packed real functions a, b: Re a(q), Im a(q); Re b(q), Im b(q) in their places."""
+    """Modes q and -q of packed real functions a, b: Re a(q), Im a(q); Re b(q), Im b(q) in their places."""
     half, pairs = work.dtype.type(0.5), layout.pairs
     for p in range(len(pairs)):
         here, there = pairs[p, 0], pairs[p, 1]

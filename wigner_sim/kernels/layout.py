@@ -98,7 +98,7 @@ class ModeTables(NamedTuple):
     rows: Array  # (blocks * 2 * vector,), first element of each mode's real and imaginary row
     q: Array  # (blocks * d * vector,)
     turn: Array  # (d * moved points,), what the field adds to each q, by the mode of the moved axes
-    index: Array  # (products * 3,)
+    axes: Array  # (products * 3,), i, j, l
     coefficients: Array  # (products * moved points,)
 
 

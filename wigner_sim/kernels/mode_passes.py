@@ -1,4 +1,4 @@
-"""A pass over the Fourier modes of the outer axes, in place: polynomials of an operator that couples none of them."""
+"""A pass over the Fourier modes of the outer axes, in place: the flow of what couples none of them."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ class ModePass:
                 .ravel()
                 .astype(kind),
                 turn=self.turn.ravel().astype(kind),
-                index=np.array(self.indices, dtype=np.int64).ravel(),
+                axes=np.array(self.indices, dtype=np.int64).ravel(),
                 coefficients=self.coefficients.ravel().astype(kind),
             )
             self._tables[bits] = layout, tables, class_of
         return self._tables[bits]
 
     def _blocks(self, width: int) -> tuple[Array, Array]:
-        """Modes block by block, a class's last one repeated where they do not fill it; class of each block."""
+        """Modes block by block, a class's last one repeated where they do not fill it; each block's class."""
         members: list[Array] = []
         class_of: list[int] = []
         for each in np.unique(self.classes):

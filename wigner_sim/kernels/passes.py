@@ -84,8 +84,8 @@ class BlockPass:
         source, target : arrays (outer * moved * inner,), float64 or float32
             Contiguous; they may be the same.
         half : int
-            ``TO_MODES`` stops at the Fourier modes of the moved axes, ``FROM_MODES`` begins with them: the real
-            part at the place of the pair's first mode, the imaginary part at that of the second
+            ``TO_MODES`` stops at the Fourier modes of the moved axes, ``FROM_MODES`` begins with them: the
+            real part at the place of the pair's first mode, the imaginary part at that of the second
             (``layout.mode_pairs``).
         """
         layout, turns, drift = self._tables_for(8 * source.dtype.itemsize)

@@ -1,9 +1,9 @@
-r"""Flows that are diagonal in the modes q of the outer axes, as polynomials block by block, compiled by numba.
+r"""Flows that are diagonal in the modes q of the outer axes, as polynomials by blocks, compiled by numba.
 
 .. math:: R\,z = -i\sum_p E_p(k)\,F^{-1}\bigl[(Q_iQ_jQ_l - q_iq_jq_l)_p\,F z\bigr],\qquad Q_i = q_i + t_i(s),
 
-with F the transform k -> s.  A block is one vector of modes q, their real and imaginary parts.  ``work`` holds
-four blocks, each real part first: the state, the polynomial so far, its transform, one product's transform.
+with F the transform k -> s.  A block is one vector of modes q, their real and imaginary parts.  ``work``
+holds four, real part first: the state, the polynomial so far, its transform, one product's transform.
 
 numba keeps the compiled kernel by the time stamp of this file alone: after a change to the other modules of
 this package that emit code, touch it.
@@ -57,9 +57,9 @@ def _copy_rows(
 def _multiply_symbol(
     work: Array, of: int, goal: int, size: int, layout: BlockLayout, tables: ModeTables, block: int, p: int
 ) -> None:
-    """The complex conjugate of ``-i (QQQ - qqq)`` times the transform, so that a forward transform is next."""
+    """The conjugate of ``-i (QQQ - qqq)`` times the transform, so that a forward transform is next."""
     width, d, n = lane_count(work), tables.d[0], layout.lanes[1]
-    i, j, l = tables.index[3 * p], tables.index[3 * p + 1], tables.index[3 * p + 2]  # noqa: E741
+    i, j, l = tables.axes[3 * p], tables.axes[3 * p + 1], tables.axes[3 * p + 2]  # noqa: E741
     at = block * d * width
     qi, qj, ql = (
         load(tables.q, at + i * width),
@@ -126,7 +126,7 @@ def run_series(
     """
     size = layout.n_points[0] * layout.strides[0]
     scratch, n_axes = 8 * size, len(layout.n_points)
-    n_products = len(tables.index) // 3
+    n_products = len(tables.axes) // 3
     transformed = 4 * size
     for block in range(blocks[0], blocks[1]):
         count, base, y, goal = stages[2 * block], 0, 0, 2 * size

@@ -1,11 +1,11 @@
 r"""The split equation as passes over cache-sized blocks, in place.
 
-Five flows, :math:`\partial_t w = (M + A + X + K + B) w`: A and B are exact motion under E(k) and U(x) (with the
-force), X and K what the band geometry adds in x at fixed k and in k at fixed x, M what a magnetic field adds
-to the third derivatives, at fixed wavenumber q of the positions.  A and X act on the same blocks, and so do K
-and B, so neighbours in a composition share one pass over memory: kick, exact flow, kick.  M acts between the
-two halves of a pass of A, whose modes it needs.  The kicks are Taylor series in conservative form; the particle
-number is kept to rounding at any order.
+Five flows, :math:`\partial_t w = (M + A + X + K + B) w`: A and B are exact motion under E(k) and U(x)
+(with the force), X and K what the band geometry adds in x at fixed k and in k at fixed x, M what a magnetic
+field adds to the third derivatives, at fixed wavenumber q of the positions.  A and X act on the same
+blocks, and so do K and B, so neighbours in a composition share one pass over memory: kick, exact flow,
+kick.  M acts between the two halves of a pass of A, whose modes it needs.  The kicks are Taylor series in
+conservative form; the particle number is kept to rounding at any order.
 
 Composition of several flows with the coefficients of a two-flow scheme: McLachlan, SIAM J. Sci. Comput. 16,
 151 (1995).
@@ -43,8 +43,9 @@ FLOWS = ("M", "A", "X", "K", "B", "R")
 _PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "M": "M", "R": "R"}
 
 #: Order of a kick's Taylor series by ``z = time * largest rate``: stability for the worst mode asks for order
-#: 3 or 4 above 0.15 (at order 2 it grows by z^4/8), and above 2.4 the kick is done in several.
-_KICK_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
+#: 3 or 4 above 0.15 (at order 2 it grows by z^4/8), and above the last limit the kick is done in several.
+#: In k a magnetic field makes the kick as large as the exact flows, and accuracy asks for more.
+_KICK_ORDERS = {"X": ((0.15, 2), (1.2, 3), (2.4, 4)), "K": ((0.03, 2), (0.2, 3), (1.0, 4), (1.5, 5))}
 
 
 def fits_engine(grid: PhaseSpaceGrid) -> bool:
@@ -86,7 +87,12 @@ def around_modes(stages: Sequence[Stage]) -> list[Stage]:
     for stage in stages:
         previous = result[-1] if result else None
         if stage.which == "M":
-            if previous is not None and previous.which == "A" and not previous.times[2]:
+            if (
+                previous is not None
+                and previous.half == WHOLE
+                and previous.which == "A"
+                and not previous.times[2]
+            ):
                 result[-1] = replace(previous, half=TO_MODES)
             else:
                 result.append(Stage("A", (0.0, 0.0, 0.0), TO_MODES))
@@ -181,12 +187,12 @@ class FusedFlows:
 
     def _kick_orders(self, stage: Stage) -> tuple[tuple[int, int], int]:
         """Taylor orders of the two kicks, and in how many equal ones they have to be done."""
-        rate = self._rate("X" if stage.which == "A" else "K")
+        kick = "X" if stage.which == "A" else "K"
+        rate, limits = self._rate(kick), _KICK_ORDERS[kick]
         z = [abs(tau) * rate for tau in (stage.times[0], stage.times[2])]
-        pieces = max(1, int(np.ceil(max(z) / _KICK_ORDERS[-1][0])))
+        pieces = max(1, int(np.ceil(max(z) / limits[-1][0])))
         orders = [
-            next(order for limit, order in _KICK_ORDERS if part / pieces <= limit) if part else 0
-            for part in z
+            next(order for limit, order in limits if part / pieces <= limit) if part else 0 for part in z
         ]
         return (orders[0], orders[1]), pieces
 
@@ -213,7 +219,7 @@ class FusedFlows:
         axes = MovedAxes(1, grid.n_x, grid.periods[:s], prod(grid.n_k))
         drift = None
         if self._rate("X") and self.remainder is not None:
-            drift = [SumOfFactors(x, k) for x, k in map(self.remainder.factors, range(s))]
+            drift = [_fewest_products(*self.remainder.factors(axis)) for axis in range(s)]
         return BlockPass(axes, _symbol(self.streaming, axes), drift, self.stencil)
 
     @cached_property
@@ -227,8 +233,20 @@ class FusedFlows:
         )
         drift = None
         if len(kicked) and self.remainder is not None:
-            drift = [SumOfFactors(k.T, x.T) for x, k in map(self.remainder.factors, kicked)]
+            products = [_fewest_products(*self.remainder.factors(axis)) for axis in kicked]
+            drift = [SumOfFactors(each.lanes.T, each.own.T) for each in products]
         return BlockPass(axes, _symbol(self.acceleration, axes), drift, self.stencil)
+
+
+def _fewest_products(x: FloatArray, k: FloatArray) -> SumOfFactors:
+    """The sum of x[:, t] k[t, :] in as few products as its rank."""
+    if not len(k):
+        return SumOfFactors(x, k)
+    q_x, r_x = np.linalg.qr(x)
+    q_k, r_k = np.linalg.qr(k.T)
+    u, sizes, v = np.linalg.svd(r_x @ r_k.T)
+    rank = max(1, int(np.count_nonzero(sizes > 1e-13 * sizes[0])))
+    return SumOfFactors(q_x @ (u[:, :rank] * sizes[:rank]), v[:rank] @ q_k.T)
 
 
 def _symbol(term: MixedPhase, axes: MovedAxes) -> SumOfFactors | FloatArray:
