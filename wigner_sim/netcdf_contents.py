@@ -53,8 +53,8 @@ def _create_variable(dataset: Any, spec: VariableSpec, precision: str, compressi
     """Create one variable; a chunk is one record, several small ones, or a slab of a large one."""
     sizes = [1 if dim == "time" else len(dataset.dimensions[dim]) for dim in spec.dims]
     n_bytes = int(np.prod(sizes)) * np.dtype(precision).itemsize
-    if compression == "auto":
-        compression = "zlib" if n_bytes <= LARGE_RECORD else "none"
+    if compression == "auto":  # what is written once, and often constant along some axes, is always packed
+        compression = "none" if n_bytes > LARGE_RECORD and spec.dims[0] == "time" else "zlib"
     options: dict[str, Any] = {}
     if spec.dims and min(sizes) > 0:
         options["chunksizes"] = _chunk(sizes, n_bytes, spec.dims[0] == "time")

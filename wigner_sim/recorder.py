@@ -9,7 +9,6 @@ import numpy as np
 
 from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.kinetics.phase_space_system import OwnScalar, PhaseSpaceSystem
 from wigner_sim.observables import OBSERVABLES, BandFlow, BandFlows, BandState
@@ -82,7 +81,7 @@ class Recorder:
                 )
         path = directory.stream_path("geometry")
         if not path.exists():
-            specs, arrays = geometry_variables([band.effective(0.0) for band in self._bands])
+            specs, arrays = geometry_variables([flows.at(0.0) for flows in self._flows])
             write_static(path, specs, coordinates, attributes, arrays, **options)
 
     def note_stop(self, reason: str) -> None:
@@ -224,9 +223,9 @@ def band_phase(states: Sequence[BandState], face: Face) -> dict[str, FloatArray]
     return {face: np.stack([state.face(face) for state in states])}
 
 
-def geometry_variables(bands: Sequence[EffectiveBand]) -> tuple[list[VariableSpec], dict[str, Any]]:
-    """Variables and values of ``geometry.nc``: the effective bands at the start."""
-    grid = bands[0].space.grid
+def geometry_variables(flows: Sequence[BandFlow]) -> tuple[list[VariableSpec], dict[str, Any]]:
+    """Variables and values of ``geometry.nc``: the effective bands at the start, and how they flow."""
+    grid = flows[0].space.grid
     values: dict[str, list[FloatArray]] = {}
     about: dict[str, tuple[str, str, str]] = {}
 
@@ -234,7 +233,8 @@ def geometry_variables(bands: Sequence[EffectiveBand]) -> tuple[list[VariableSpe
         values.setdefault(name, []).append(np.broadcast_to(array, grid.shape))
         about[name] = units, long_name, equation
 
-    for band in bands:
+    for flow in flows:
+        band, velocity = flow.effective, flow.phase_space_velocity
         add("band_energy", band.energy[0], "1", "bare band energy", "h_0 = tr P H")
         add("dual_energy", band.total_energy_symbol, "1", "band energy dual to w", "h_w")
         add("density_of_states", band.density_of_states, "1", "phase-space density of states", "D")
@@ -244,7 +244,6 @@ def geometry_variables(bands: Sequence[EffectiveBand]) -> tuple[list[VariableSpe
             "1",
             "distance to the nearest other band",
         )
-        velocity = phase_space_velocity(band)
         for a, name in enumerate(grid.dims):
             add(f"velocity_{name}", velocity[a], "1", f"phase-space velocity d{name}/dt", "V_a")
             for b in range(a, grid.n_axes):
@@ -263,4 +262,4 @@ def geometry_variables(bands: Sequence[EffectiveBand]) -> tuple[list[VariableSpe
                     curvature = np.sum([omega[a, b] for omega in band.curvature], axis=0)
                     add(f"berry_curvature_{name}_{other}", curvature, "1", label, "Omega*_ab")
     specs = [VariableSpec(name, ("band", *grid.dims), *about[name]) for name in values]
-    return specs, {name: np.stack(arrays) for name, arrays in values.items()}
+    return specs, values  # views: each is stacked when it is written, one after the other

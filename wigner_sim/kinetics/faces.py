@@ -154,11 +154,20 @@ class Faces:
     def occupation_from_density(self, w: FloatArray) -> FloatArray:
         """``c = (w - S^T (w/D))/D``."""
         leading = w / self._density_of_states
-        return leading - self._smearing.apply_transpose(leading) / self._density_of_states
+        correction = self._smearing.apply_transpose(leading)
+        if correction.shape != leading.shape:
+            return leading - correction / self._density_of_states
+        correction /= self._density_of_states  # on a large grid, new arrays cost more than arithmetic
+        leading -= correction
+        return leading
 
     def band_density_from_density(self, w: FloatArray) -> FloatArray:
         """``f = w + S w``."""
-        return w + self._smearing.apply(w)
+        smeared = self._smearing.apply(w)
+        if smeared.shape != w.shape or smeared.dtype != w.dtype:
+            return w + smeared
+        smeared += w
+        return smeared
 
     def density_from_band_density(self, f: FloatArray) -> FloatArray:
         """``w = f - S f + S S f``."""

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from wigner_sim.kinetics.band_evolution import BandEvolution
-from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
+from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.faces import MetricSmearing
 from wigner_sim.observables import flow_geometry
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace
@@ -75,12 +75,15 @@ class BandFlow:
     @cached_property
     def velocity(self) -> FloatArray:
         """``V_i``, shape (d, *x, *k)."""
+        grid = self.space.grid
+        if grid.n_position_axes == grid.n_momentum_axes:  # what moves w along x, without its ingredients
+            return self.phase_space_velocity[: grid.n_position_axes]
         return np.sum(list(self.velocity_parts.values()), axis=0)
 
     @cached_property
     def phase_space_velocity(self) -> FloatArray:
         """``V_a`` along the axes of the grid, shape (a, *x, *k)."""
-        return phase_space_velocity(self.effective)
+        return self.evolution.velocity(self.t)
 
     @cached_property
     def full_metric(self) -> FloatArray:
