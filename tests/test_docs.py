@@ -187,6 +187,14 @@ def test_every_page_with_code_is_tried():
     assert with_code <= tried
 
 
+def test_files_that_contributors_are_sent_to_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:wigner_sim|docs|tests)/[\w./]*)`", text)
+    assert len(named) > 15
+    for name in named:
+        assert (ROOT / name).exists(), name
+
+
 def test_every_case_is_in_the_gallery():
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     for case in CASES:
