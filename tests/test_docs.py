@@ -18,7 +18,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-from shipped import CASES, ROOT, tiny_copy
+from shipped import CASES, ROOT, tiny_copy, tiny_text
 
 from wigner_sim import cli
 from wigner_sim.case import Case, case_keys, load_case
@@ -51,7 +51,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[list[str]]:
     """Commands of the console blocks, split into words, without comments."""
-    lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+    joined = [re.sub(r"\\\n\s*", "", block) for block in blocks(page, "console")]
+    lines = [line for block in joined for line in block.splitlines()]
     return [shlex.split(line.removeprefix("$ "), comments=True) for line in lines if line.startswith("$ ")]
 
 
@@ -74,6 +75,9 @@ def perform(words: list[str]) -> None:
     program, arguments = Path(words[0]).name, words[1:]
     if program == "wigner-sim":
         assert cli.main(arguments) == 0, words
+        if arguments[0] == "import":
+            file = Path("cases", arguments[arguments.index("--name") + 1], "case.toml")
+            file.write_text(tiny_text(file.read_text(encoding="utf-8")), encoding="utf-8")
     elif program == "python":
         sys.argv = arguments
         runpy.run_path(arguments[0], run_name="__main__")
@@ -152,6 +156,43 @@ def test_the_case_sections_that_are_shown_are_valid():
     texture = load_case(ROOT / "cases" / "texture_1d").to_dict()
     for script in blocks(ROOT / "docs" / "running.md", "toml"):
         Case.from_dict(texture | tomllib.loads(script))
+
+
+def test_toml_that_is_shown_is_a_part_of_a_case():
+    """Its keys replace those of a shipped case of as many dimensions."""
+    physical = {"energy": "1 eV", "length": "2.46 angstrom"}
+    for name in ("baths", "mean_field", "observables", "units"):
+        for script in blocks(ROOT / "docs" / f"{name}.md", "toml"):
+            shown = tomllib.loads(script)
+            plane = "n_k" in script or "kx, ky" in script or "electric_field" in script
+            case = load_case(ROOT / "cases" / ("haldane" if plane else "texture_1d")).to_dict() | {
+                "units": physical
+            }
+            if "electric_field" in script:
+                shown["hamiltonian"] = {"source": "named:haldane"} | shown["hamiltonian"]
+            Case.from_dict(case | shown)
+
+
+def test_every_page_with_code_is_tried():
+    """Nobody adds a page with commands, scripts or cases that no test reads."""
+    tried = {*PAGES, *PYTHON_GUIDES, ROOT / "CONTRIBUTING.md"}
+    tried |= {
+        ROOT / "docs" / f"{name}.md"
+        for name in ("output_format", "units", "baths", "mean_field", "observables")
+    }
+    pages = [*ALL_TEXT, ROOT / "CONTRIBUTING.md", *(ROOT / "docs" / "decisions").glob("*.md")]
+    with_code = {
+        page for page in pages if re.search(r"```(console|python|toml)\n", page.read_text(encoding="utf-8"))
+    }
+    assert with_code <= tried
+
+
+def test_files_that_contributors_are_sent_to_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:wigner_sim|docs|tests)/[\w./]*)`", text)
+    assert len(named) > 15
+    for name in named:
+        assert (ROOT / name).exists(), name
 
 
 def test_every_case_is_in_the_gallery():
