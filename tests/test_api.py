@@ -177,7 +177,7 @@ def test_a_run_of_functions_of_a_module_resumes_in_another_process(tmp_path, mon
     case = built(tmp_path / "a", hamiltonian=CHAIN["hamiltonian"] | {"potential": my_models.u})
     assert case.session_functions() == ()
     whole = stored(run(case))
-    with interrupted_after(2, monkeypatch), pytest.raises(InterruptedRunError):
+    with interrupted_after(1, monkeypatch), pytest.raises(InterruptedRunError):
         run(case)
     command = [sys.executable, "-m", "wigner_sim", "resume", str(tmp_path / "a"), "--quiet"]
     without = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, cwd="/")

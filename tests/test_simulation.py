@@ -281,7 +281,7 @@ def test_bands_of_a_static_hamiltonian_are_computed_once(tmp_path, monkeypatch):
 def test_the_automatic_step_looks_ahead(tmp_path):
     """A potential that is ramped up makes the equation stiffer than it is at the start."""
     ramp = "2*(1 - cos(pi*t))*cos(2*pi*x/L)"
-    case = make_case(tmp_path, CHAIN, hamiltonian__potential=ramp, time__end=1.0)
+    case = make_case(tmp_path, CHAIN, hamiltonian__potential=ramp, time={"end": 1.0, "stepper": "rk4"})
     prepared = check(case)
     limit = {t: 2.8284 / prepared.stack.spectral_radius(t) for t in (0.0, 1.0)}
     assert limit[1.0] < 0.5 * limit[0.0]

@@ -119,7 +119,8 @@ def test_every_member_is_an_ordinary_run(tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_failing_member_stays_alone(workers, tmp_path):
     """A step that is not stable is reported; the others are run and collected."""
-    done = sweep(swept(tmp_path, {"time.step": [0.1, 5.0, 0.05]}), workers=workers)
+    data = changed(SHORT, {"time.stepper": "rk4"})
+    done = sweep(swept(tmp_path, {"time.step": [0.1, 5.0, 0.05]}, data), workers=workers)
     assert done.states["0001"] == done.states["0003"] == "complete"
     assert set(done.failed) == {"0002"}
     assert done.failed["0002"].startswith("failed: time.step = 5 is above the stability limit")
