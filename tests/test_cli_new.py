@@ -14,7 +14,8 @@ from wigner_sim.case import Case, case_keys, load_case
 from wigner_sim.case.full_text import full_text
 from wigner_sim.cli import main
 from wigner_sim.errors import CaseError
-from wigner_sim.forecast import bytes_text, seconds_per_step
+from wigner_sim.forecast import bytes_text, seconds_per_record, seconds_per_step
+from wigner_sim.recorder import Recorder
 from wigner_sim.reports import check_report
 from wigner_sim.runs import open_run
 from wigner_sim.simulation import check, run
@@ -171,6 +172,32 @@ def test_the_forecast_is_what_a_run_takes(tmp_path):
             assert (done.path / "phase.nc").stat().st_size == pytest.approx(expected, rel=0.25)
     assert re.search(r"^disk: about .*; .* are free$", report, re.MULTILINE)
     assert re.search(r"^time: about \S+ per step \(measured\), \S+ in all", report, re.MULTILINE)
+
+
+def test_steps_end_at_records(tmp_path):
+    """The number of steps is that of the run, also where records are closer than a step is long."""
+    for n, (end, fields, phase) in enumerate(((1.0, 0.1, 0.5), (1.0, 0.3, "never"), (0.7, 10.0, 0.35))):
+        every = {"scalars": 1e9, "fields": fields, "phase": phase}
+        output = {f"output__{name}_every": value for name, value in every.items()}
+        case = make_case(
+            tmp_path / str(n), time__end=end, time__step=0.04, output__scalars_every=1e9, **output
+        )
+        done = run(case)
+        assert forecast.steps_to_end(case.output, end, 0.04) == done.status["n_steps"]
+
+
+def test_the_time_of_records_is_forecast(tmp_path):
+    prepared = check(make_case(tmp_path, output__phase_every="never"))
+    before = prepared.propagator.w.tobytes()
+    report = check_report(prepared)
+    line = r"^records: about \S+ for scalars, \S+ for fields \(measured\), \S+ in all without writing$"
+    assert re.search(line, report, re.MULTILINE)
+    assert prepared.propagator.w.tobytes() == before
+    recorder = Recorder(prepared.stack, prepared.case.output)
+    assert 0 < seconds_per_record(recorder, prepared.propagator, "fields") < 5
+    ((name, arrays),) = recorder.arrays(["fields"], prepared.propagator)
+    assert name == "fields"
+    assert "density" in arrays
 
 
 @pytest.mark.parametrize("adaptive", [False, True])

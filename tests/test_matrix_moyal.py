@@ -329,7 +329,9 @@ def test_what_a_matrix_run_stores(tmp_path):
 def test_compare_reaches_dense_dynamics_and_serves_the_kinetic_equation(tmp_path):
     size = {"grid__sites": [24], "grid__n_x": [32], "grid__n_k": [32], "hamiltonian__parameters": WIDE_GAP}
     matrix = make_case(tmp_path, MATRIX, **size)
-    assert max(row["f_max"] for row in compare(matrix, start="exact")["rows"]) < 1e-8
+    rows = compare(matrix, start="exact")["rows"]
+    assert max(row["f_max"] for row in rows) < 1e-8
+    assert max(row["j_max"] for row in rows) < 1e-8
     own = compare(matrix)["rows"]
     kinetic = make_case(tmp_path, MATRIX, equation={}, **size)
     by_partner = {partner: compare(kinetic, partner=partner)["rows"] for partner in ("exact", "matrix")}

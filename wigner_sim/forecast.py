@@ -15,7 +15,7 @@ from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.propagator import Propagator
-from wigner_sim.recorder import STREAMS, stream_variables
+from wigner_sim.recorder import STREAMS, Recorder, stream_variables
 from wigner_sim.selection import select
 
 #: Checkpoints on disk at once: two are kept while a third is written.
@@ -66,6 +66,16 @@ def stream_forecasts(
     return forecasts
 
 
+def steps_to_end(output: OutputSection, duration: float, dt: float) -> int:
+    """Steps of a run: one ends at every record that is set by simulated time."""
+    cadences = [every for stream in STREAMS if isinstance(every := getattr(output, f"{stream}_every"), float)]
+    interval = min([duration, *cadences])
+    n_intervals = math.floor(duration / interval * (1 + 1e-12))
+    rest = max(0.0, duration - n_intervals * interval)
+    last = math.ceil(rest / dt) if rest > 1e-9 * interval else 0
+    return n_intervals * math.ceil(interval / dt - 1e-9) + last
+
+
 def disk_needed(forecasts: Sequence[StreamForecast], state_bytes: float) -> float:
     """Bytes of all streams and checkpoints, before compression."""
     return sum(forecast.n_bytes for forecast in forecasts) + N_CHECKPOINTS * state_bytes
@@ -112,6 +122,20 @@ def seconds_per_step(propagator: Propagator) -> float:
         propagator.stepper.step(propagator.equation, propagator.w.copy(), propagator.time, propagator.dt)
         seconds.append(time.perf_counter() - started)
     return min(seconds) * (STEPS_PER_ADAPTIVE_STEP if propagator.adaptive is not None else 1)
+
+
+def seconds_per_record(recorder: Recorder, propagator: Propagator, stream: str) -> float:
+    """Real time to work out one record of a stream from the initial state; writing it is not in it.
+
+    As for steps, the first record also fills what later ones use again.
+    """
+    seconds: list[float] = []
+    while len(seconds) < MOST_TRIES and sum(seconds) < LONGEST_TRY:
+        started = time.perf_counter()
+        for _ in recorder.arrays([stream], propagator):
+            pass
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 def bytes_text(n_bytes: float) -> str:

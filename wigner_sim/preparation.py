@@ -13,7 +13,7 @@ from wigner_sim import fourier
 from wigner_sim.case import Case
 from wigner_sim.errors import CaseError
 from wigner_sim.feasibility import check_gradients, check_resolution, check_step_count, state_warnings
-from wigner_sim.forecast import check_disk, stream_forecasts
+from wigner_sim.forecast import check_disk, steps_to_end, stream_forecasts
 from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
 from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.propagator import Propagator
@@ -58,7 +58,7 @@ def prepare(case: Case) -> Prepared:
     dt, reason = _time_step(case, problem, stack, state)
     reason += problem.precision_note(stack, state, dt)
     if case.limits.check_disk:
-        n_steps = int(np.ceil(problem.duration / dt))
+        n_steps = steps_to_end(case.output, problem.duration, dt)
         forecasts = stream_forecasts(case.output, problem.grid, len(stack.bands), problem.duration, n_steps)
         check_disk(forecasts, state.nbytes, case.directory)
     return Prepared(case, problem, stack, _propagator(case, problem, stack, state, dt), reason, warnings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,23 +106,31 @@ class Recorder:
             due = [name for name in STREAMS if getattr(self._output, f"{name}_every") != "never"]
         if not due:
             return False
+        for name, arrays in self.arrays(due, propagator):
+            self._streams[name].append(time, arrays)
+        return "scalars" in due
+
+    def arrays(
+        self, streams: Sequence[str], propagator: Propagator
+    ) -> Iterator[tuple[str, Mapping[str, FloatArray]]]:
+        """What a record of each of the streams holds, one after the other."""
+        time = propagator.time
         states = [
             BandState(flow.effective, w, flow)
             for flow, w in zip(
                 self._flows_of(propagator), self._system.densities(propagator.w, time), strict=True
             )
         ]
-        if "scalars" in due:
+        if "scalars" in streams:
             self.latest = self._scalars(states, propagator)
             if self._validity is not None:
                 self.latest |= self._validity.measure(states, time)
-            self._streams["scalars"].append(time, self.latest)
-        if "fields" in due:
+            yield "scalars", self.latest
+        if "fields" in streams:
             local = self._system.local_fields(propagator.w, time)
-            self._streams["fields"].append(time, self._selection.field_values(states) | local)
-        if "phase" in due:
-            self._streams["phase"].append(time, band_phase(states, self._output.face))
-        return "scalars" in due
+            yield "fields", self._selection.field_values(states) | local
+        if "phase" in streams:
+            yield "phase", band_phase(states, self._output.face)
 
     def _flows_of(self, propagator: Propagator) -> list[BandFlow]:
         """How each band flows now; a band that the state itself changes is looked at anew."""

@@ -8,11 +8,20 @@ import numpy as np
 import xarray as xr
 
 from wigner_sim.feasibility import machine_memory
-from wigner_sim.forecast import bytes_text, disk_needed, free_disk, seconds_per_step, stream_forecasts
+from wigner_sim.forecast import (
+    bytes_text,
+    disk_needed,
+    free_disk,
+    seconds_per_record,
+    seconds_per_step,
+    steps_to_end,
+    stream_forecasts,
+)
 from wigner_sim.kinetics.packed_tensor import largest
 from wigner_sim.preparation import Prepared
 from wigner_sim.problem import describe
 from wigner_sim.progress import duration_text
+from wigner_sim.recorder import Recorder
 from wigner_sim.run_status import health
 from wigner_sim.runs import open_run
 from wigner_sim.sweeps.plan import sweep_plan
@@ -33,7 +42,7 @@ def check_report(prepared: Prepared) -> str:
         if effective.order == 2:
             line += f", largest metric length {np.sqrt(largest(effective.metric)):.3g}"
         lines.append(line)
-    n_steps = int(np.ceil(problem.duration / prepared.propagator.dt - 1e-9))
+    n_steps = steps_to_end(prepared.case.output, problem.duration, prepared.propagator.dt)
     dt, reason = prepared.propagator.dt, prepared.step_reason
     lines.append(f"step: {dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({reason})")
     lines += _resource_lines(prepared, n_steps)
@@ -62,9 +71,15 @@ def _resource_lines(prepared: Prepared, n_steps: int) -> list[str]:
     lines.append(f"disk: about {total} before compression, with checkpoints; {free} are free")
     seconds = seconds_per_step(propagator)
     step, whole = duration_text(seconds), duration_text(n_steps * seconds)
-    lines.append(f"time: about {step} per step (measured), {whole} in all without output")
+    lines.append(f"time: about {step} per step (measured), {whole} in all without records")
+    recorder = Recorder(prepared.stack, case.output)
+    each_takes = {each.stream: seconds_per_record(recorder, propagator, each.stream) for each in forecasts}
+    records = sum(each.n_records * each_takes[each.stream] for each in forecasts)
+    if each_takes:
+        what = ", ".join(f"{duration_text(value)} for {name}" for name, value in each_takes.items())
+        lines.append(f"records: about {what} (measured), {duration_text(records)} in all without writing")
     limit = case.limits.wall_time
-    if limit is not None and n_steps * seconds > limit:
+    if limit is not None and n_steps * seconds + records > limit:
         lines.append(
             f"warning: more than limits.wall_time, {duration_text(limit)}: it will have to be resumed"
         )

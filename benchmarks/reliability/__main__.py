@@ -70,8 +70,10 @@ def table(results: dict[str, Any]) -> str:
         growth = long["growth_bytes_per_step"]
         outcome = (
             f"{long['steps']} steps with records: resident memory {long['resident_MB_first']:.1f} MB "
-            f"at first, {long['resident_MB_last']:.1f} at the end ({growth:.0f} bytes per step)"
+            f"at first, {long['resident_MB_last']:.1f} at the end ({growth:.0f} bytes per step"
         )
+        late = long.get("late_growth_MB_per_hour")
+        outcome += ")" if late is None else f"; in the last third {late:+.1f} MB per hour)"
         rows.append((f"soak, {long['minutes']:g} minutes", "1", outcome, "0"))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|---|---|---|---|", *lines[1:], ""])

@@ -62,7 +62,7 @@ def measure(scratch: Path, minutes: float) -> dict[str, Any]:
     finally:
         logging.disable(logging.NOTSET)
     seconds, resident = np.array(samples[len(samples) // 10 :], dtype=float).T
-    late = seconds > 2 / 3 * 60 * minutes
+    late = np.arange(len(seconds)) >= 2 * len(seconds) // 3
     slope, late_slope = (
         float(np.polyfit(seconds[part], resident[part], 1)[0]) for part in (slice(None), late)
     )
