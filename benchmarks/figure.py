@@ -53,6 +53,7 @@ def exact_panel(axes, rows):
     axes.set_xticks(sizes, [str(n) for n in sizes])
     plain_ticks(axes.xaxis, axes.yaxis)
     axes.set(xlabel="sites per side, two orbitals", ylabel="seconds for f at T = 4", title="Same crystal")
+    axes.set_ylim(top=12 * axes.get_ylim()[1])  # room for the legend
     axes.legend(fontsize=7)
 
 

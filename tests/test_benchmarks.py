@@ -84,3 +84,22 @@ def test_the_verb_runs_the_scripts_of_a_checkout(tmp_path, monkeypatch, capfd):
 def test_every_benchmark_has_the_options_of_the_suite():
     for script in [*BENCHMARKS.glob("bench_*.py"), BENCHMARKS / "figure.py"]:
         assert "parser(__doc__)" in script.read_text(encoding="utf-8"), script
+
+
+def test_quiet_samples_are_the_ones_in_which_others_computed_least(harness, monkeypatch):
+    shares = iter([0.0, 0.9, 0.0, 0.02, 0.0, 0.5, 0.0, 0.01])  # of the moment before each round, and of it
+    monkeypatch.setattr(harness, "others_share", lambda run, moment=0.0: (next(shares), 1.0 + moment))
+    taken = harness.alternate({"one": lambda: None}, repeats=2, clock="quiet")
+    assert len(taken["one"]) == 2
+    assert next(shares, None) is None
+
+
+def test_a_process_does_not_count_itself_among_the_others(harness):
+    if not Path("/proc/stat").exists():
+        pytest.skip("needs Linux")
+    share, seconds = harness.others_share(lambda: sum(range(100_000)), 0.2)
+    assert share >= 0
+    assert 0 < seconds < 10
+    calls = []
+    harness.others_share(lambda: calls.append(0), 0.01)
+    assert len(calls) > 1

@@ -110,8 +110,9 @@ class ProductBand:
             tensor = np.zeros((len(kept), len(kept), *grid.shape))
             for i, a in enumerate(kept):
                 for j, b in enumerate(kept[:i]):
-                    tensor[j, i] = dense(omega[b, a])
-                    tensor[i, j] = -tensor[j, i]
+                    values = np.asarray(self._evaluate(omega[b, a], space, field))
+                    if values.any():  # memory that is never written to is never taken
+                        tensor[j, i], tensor[i, j] = values, -values
             curvature.append(tensor)
         rate = None
         if self.order and (field.force.any() or field.potential_rate is not None):
