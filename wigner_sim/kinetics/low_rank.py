@@ -127,7 +127,7 @@ def _shortest(
     left_out = np.sqrt(np.cumsum(singular[::-1] ** 2)[::-1] / matrix.size)  # root mean square
     n = int(np.count_nonzero(left_out > 0.5 * allowed))
     while True:
-        kept = Factors(np.ascontiguousarray(x[:, :n]), np.ascontiguousarray(k[:n]))
+        kept = Factors(np.ascontiguousarray(x[:, :n]), k[:n].copy())
         if _is_accurate(matrix, kept, allowed):
             return kept
         if n == len(singular):
