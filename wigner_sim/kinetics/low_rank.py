@@ -203,8 +203,10 @@ class ThirdDerivatives:
         return ThirdDerivatives(derivatives, terms)
 
     def largest(self, key: tuple[int, MultiIndex]) -> float:
-        """Upper bound of a coefficient."""
-        return sum(abs(weight) * self.derivatives[index].largest for weight, index in self.terms[key])
+        """Largest absolute value of a coefficient."""
+        parts = [(weight, self.derivatives[index]) for weight, index in self.terms[key]]
+        x = np.concatenate([weight * derivative.x for weight, derivative in parts], axis=1)
+        return Factors(x, np.concatenate([derivative.k for _, derivative in parts])).largest
 
 
 def short_third_derivatives(
