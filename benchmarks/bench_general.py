@@ -2,15 +2,15 @@
 
     python benchmarks/bench_general.py [--threads 2] [--quick]
 
-A massive Dirac crystal whose mass varies along x and y, in no way H0(k) + U(x).  "dense" is the right-hand side on
-whole arrays with stored coefficients.
+A massive Dirac crystal whose mass varies along x and y, in no way H0(k) + U(x).  "dense" is the right-hand
+side on whole arrays with stored coefficients.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from harness import Report, Table, alternate, medians, parser, peak_memory
@@ -120,9 +120,8 @@ def step_table(sizes: list[int], threads: int, repeats: int, clock: str) -> Tabl
         band = evolution(n)
         effective, short = band.effective(), band.equation()
         w = density(band.grid)
-        options = replace(band.options)
-        dense = unsplit_equation(effective, options, DenseVelocity(phase_space_velocity(effective)))
-        candidates = {"blocks": lambda: short.rhs(w, 0.0), "dense": lambda: dense.rhs(w, 0.0)}
+        dense = unsplit_equation(effective, band.options, DenseVelocity(phase_space_velocity(effective)))
+        candidates = {"blocks": partial(short.rhs, w, 0.0), "dense": partial(dense.rhs, w, 0.0)}
         times = medians(alternate(candidates, repeats, clock=clock))
         velocity = short.flows[0].velocity
         terms = max(velocity.n_terms) if isinstance(velocity, ProductVelocity) else 0

@@ -100,8 +100,8 @@ def test_slabs_equal_whole_arrays(kind, small_slabs):
     pi = moyal_projector(symbol, LocalBands.of(symbol.values), range(1), 2)
     energy, density, metric, curvature = on_whole_arrays(symbol, None, pi)
     ours = effective_band(system.symbol(), 0, 2)
-    # products are differentiated by Leibniz's rule here, by transforms there: the difference is aliasing (it falls by
-    # four to five for every two points more per axis)
+    # products are differentiated by Leibniz's rule here, by transforms there: the difference is aliasing (it
+    # falls by four to five for every two points more per axis)
     tolerance = {"chain": 1e-11, "ribbon": 3e-5, "plane": 1e-5, "field": 1e-4}[kind]
     for one, other in zip(ours.energy, energy, strict=True):
         assert_close(one, other, tolerance)
