@@ -140,7 +140,7 @@ def test_narrow_states_are_warned_about(tmp_path):
 
 def test_memory_is_forecast_and_checked(tmp_path, monkeypatch):
     general, separable = problem_of(tmp_path), problem_of(tmp_path, CHAIN)
-    assert general.memory == 16 * 16 * 4 * 16 * 50
+    assert general.memory == 16 * 16 * (16 * 4 * (4 + 45) + 8 * 40)  # one slab holds all of it
     assert general.with_order(0).memory < general.with_order(1).memory < general.memory
     assert separable.memory == 16 * 16 * 8 * 60
     check_memory(1e6)

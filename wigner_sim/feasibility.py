@@ -11,7 +11,9 @@ import numpy as np
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
+from wigner_sim.kinetics.slab_expansion import SLAB_POINTS
 from wigner_sim.observables import spectral_tail
+from wigner_sim.parallel import thread_count
 from wigner_sim.symbols import FloatArray
 
 #: Spectral tail of a band energy above which the grid cannot carry the crystal.
@@ -24,23 +26,40 @@ STRONGEST_CORRECTION = {1: 0.3, 2: 0.1}
 MOST_STEPS = 1e9
 #: Where Linux tells a container or batch job how much memory it may use.
 MEMORY_LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-#: Arrays on the grid alive at once, as measured: real ones for H0(k) + U(x, t), matrices otherwise, by order.
+#: Arrays on the grid alive at once, as measured, for H0(k) + U(x, t).
 REAL_ARRAYS = 60
-MATRIX_ARRAYS = (8, 25, 50)
+#: The same for a general H, by order: complex matrices and real arrays on the grid, matrices on a slab.
+GENERAL_ARRAYS = ((3, 10, 0), (3, 14, 15), (4, 40, 45))
+#: What is added if it is driven: values at neighbouring times, and coefficients between which to interpolate.
+DRIVEN_ARRAYS = ((0, 160), (15, 160), (35, 160))
 #: The same for the full matrix equation, in complex matrices.
 STATE_MATRICES = 60
 
 
-def memory_needed(grid: PhaseSpaceGrid, n_orbitals: int, order: int, separable: bool) -> float:
+def memory_needed(
+    grid: PhaseSpaceGrid, n_orbitals: int, order: int, separable: bool, driven: bool = False
+) -> float:
     """About what a run needs at its largest, in bytes.
 
     Parameters
     ----------
     separable : bool
         Whether the Hamiltonian is H0(k) + U(x, t).
+    driven : bool
+        Whether it depends on time.
+
+    Notes
+    -----
+    For a general Hamiltonian this is the set-up of its geometry, slab by slab in each thread.
     """
     points = float(np.prod(grid.shape, dtype=float))
-    return points * (8 * REAL_ARRAYS if separable else 16 * n_orbitals**2 * MATRIX_ARRAYS[order])
+    if separable:
+        return points * 8 * REAL_ARRAYS
+    matrices, scalars, on_slab = GENERAL_ARRAYS[order]
+    if driven:
+        matrices, scalars = matrices + DRIVEN_ARRAYS[order][0], scalars + DRIVEN_ARRAYS[order][1]
+    in_slabs = min(points, float(SLAB_POINTS * thread_count()))
+    return 16 * n_orbitals**2 * (points * matrices + in_slabs * on_slab) + 8 * points * scalars
 
 
 def matrix_memory_needed(grid: PhaseSpaceGrid, n_orbitals: int) -> float:

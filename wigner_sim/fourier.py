@@ -80,6 +80,12 @@ def enable_plan_cache(keep_seconds: float = 60.0) -> None:
 enable_plan_cache()
 
 
+def forget_plans() -> None:
+    """Drop the kept plans and the arrays they hold."""
+    pyfftw.interfaces.cache.disable()
+    enable_plan_cache()
+
+
 @lru_cache(maxsize=256)
 def wavenumbers(n_points: int, period: float) -> Array:
     """Angular wavenumbers of a periodic axis in FFT order, shape (n_points,)."""

@@ -12,7 +12,7 @@ Source: docs/theory.md sections 3 to 5.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import product as cartesian
 from typing import Any
@@ -26,28 +26,25 @@ from wigner_sim.symbols import Array, MultiIndex, Symbol, SymbolSpace, adjoint, 
 class Jet:
     """Values at a set of points, ``(points)`` or ``(n, n, points)``, with their derivatives on demand.
 
-    Parameters
-    ----------
-    at : callable MultiIndex -> array
-        Derivative by its sorted axes; ``()`` are the values.
-    is_matrix : bool
+    None of them refers to itself, so that arrays are freed as soon as nothing needs them.
     """
 
     __array_ufunc__ = None  # numpy arrays leave arithmetic with it to the methods below
+    is_matrix = True
 
-    def __init__(self, at: Callable[[MultiIndex], Array], is_matrix: bool):
-        self.at = at
-        self.is_matrix = is_matrix
+    def at(self, axes: MultiIndex) -> Array:
+        """Derivative by its sorted axes; ``()`` are the values."""
+        raise NotImplementedError
 
     @classmethod
     def tabulated(cls, table: Mapping[MultiIndex, Array]) -> Jet:
         """From the derivatives there are."""
-        return cls(table.__getitem__, table[()].ndim > 1)
+        return _Made(table.__getitem__, table[()].ndim > 1)
 
     @classmethod
     def constant(cls, values: Array) -> Jet:
         """The same in all of phase space."""
-        return cls(lambda axes: np.zeros_like(values) if axes else values, values.ndim > 1)
+        return _Made(lambda axes: np.zeros_like(values) if axes else values, values.ndim > 1)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self.at(()), dtype=dtype)
@@ -55,15 +52,15 @@ class Jet:
     @property
     def real(self) -> Jet:
         """Real part."""
-        return Jet(lambda axes: self.at(axes).real, self.is_matrix)
+        return _Made(lambda axes: self.at(axes).real, self.is_matrix)
 
     def adjoint(self) -> Jet:
         """Hermitian conjugate at each point."""
-        return Jet(lambda axes: adjoint(self.at(axes)), self.is_matrix)
+        return _Made(lambda axes: adjoint(self.at(axes)), self.is_matrix)
 
     def trace(self) -> Jet:
         """Trace over the matrix indices."""
-        return Jet(lambda axes: trace(self.at(axes)), False)
+        return _Made(lambda axes: trace(self.at(axes)), False)
 
     def as_symbol(self, space: SymbolSpace) -> JetSymbol:
         """Symbol of these values."""
@@ -88,6 +85,17 @@ class Jet:
     __rmul__ = __mul__
 
 
+class _Made(Jet):
+    """A jet given by a function."""
+
+    def __init__(self, function: Callable[[MultiIndex], Array], is_matrix: bool):
+        self._function = function
+        self.is_matrix = is_matrix
+
+    def at(self, axes: MultiIndex) -> Array:
+        return self._function(axes)
+
+
 class _Sum(Jet):
     """Sum of numbers times jets; a sum of sums is one sum."""
 
@@ -98,19 +106,15 @@ class _Sum(Jet):
                 self._terms += [(weight * inner, part) for inner, part in jet._terms]
             else:
                 self._terms.append((weight, jet))
-        super().__init__(self._at, terms[0][1].is_matrix)
+        self.is_matrix = terms[0][1].is_matrix
 
-    def _at(self, axes: MultiIndex) -> Array:
-        parts = [part if weight == 1 else weight * part for weight, part in self._parts(axes)]
-        if len(parts) == 1:
-            return parts[0]
-        total = parts[0] + parts[1]
-        for part in parts[2:]:
-            total = total + part
-        return total
-
-    def _parts(self, axes: MultiIndex) -> Iterator[tuple[complex, Array]]:
-        return ((weight, jet.at(axes)) for weight, jet in self._terms)
+    def at(self, axes: MultiIndex) -> Array:
+        parts = ((weight, jet.at(axes)) for weight, jet in self._terms)
+        total: Any = None
+        for weight, part in parts:
+            scaled = part if weight == 1 else weight * part
+            total = scaled if total is None else total + scaled
+        return np.asarray(total)
 
     def trace(self) -> Jet:
         return _Sum([(weight, jet.trace()) for weight, jet in self._terms])
@@ -121,15 +125,15 @@ class _Product(Jet):
 
     def __init__(self, a: Jet, b: Jet):
         self._a, self._b = a, b
-        super().__init__(self._at, a.is_matrix or b.is_matrix)
+        self.is_matrix = a.is_matrix or b.is_matrix
 
-    def _at(self, axes: MultiIndex) -> Array:
+    def at(self, axes: MultiIndex) -> Array:
         return self._leibniz(axes, lambda a, b: multiply(a, b, 1))
 
     def trace(self) -> Jet:
         if not (self._a.is_matrix and self._b.is_matrix):
             return super().trace()
-        return Jet(lambda axes: self._leibniz(axes, _trace_of_product), False)
+        return _Made(lambda axes: self._leibniz(axes, _trace_of_product), False)
 
     def _leibniz(self, axes: MultiIndex, product: Callable[[Array, Array], Array]) -> Array:
         total: Any = 0
@@ -137,7 +141,7 @@ class _Product(Jet):
             part = product(self._a.at(left), self._b.at(right))
             part = part if count == 1 else count * part
             total = total + part if number else part
-        return total
+        return np.asarray(total)
 
 
 @cache
@@ -186,27 +190,26 @@ class JetSymbol(Symbol):
         self.space = space
         self._jet = jet
         self._known: dict[MultiIndex, Array] = {}
-        self._derivatives: dict[MultiIndex, Any] = {}
-        self.values: Any = self.derivative()
 
     @property
     def is_matrix(self) -> bool:
         """Whether the values are matrices."""
         return self._jet.is_matrix
 
-    def _at(self, axes: MultiIndex) -> Array:
+    @property
+    def values(self) -> Jet:
+        """The values, which can be differentiated."""
+        return self.derivative()
+
+    def at(self, axes: MultiIndex) -> Array:
+        """A derivative by its sorted axes."""
         if axes not in self._known:
             self._known[axes] = self._jet.at(axes)
         return self._known[axes]
 
     def derivative(self, *axes: int) -> Jet:
         """A derivative, which can be differentiated further."""
-        key = tuple(sorted(axes))
-        if key not in self._derivatives:
-            self._derivatives[key] = Jet(
-                lambda further: self._at(tuple(sorted((*key, *further)))), self._jet.is_matrix
-            )
-        return self._derivatives[key]
+        return _Made(lambda further: self.at(tuple(sorted((*axes, *further)))), self.is_matrix)
 
 
 class JetBands(LocalBands):

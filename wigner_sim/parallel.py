@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import importlib.util
 import os
@@ -80,6 +81,7 @@ def _algebra_on_one_thread() -> contextlib.AbstractContextManager[Any]:
 
 def give_memory_back() -> None:
     """Return to the system what large arrays have left behind, where the C library can."""
+    gc.collect()
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from wigner_sim import fourier
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_sources import BandSource, ClosedFormBand, GeneralBand, ProductBandSource
@@ -189,7 +190,8 @@ class BandEvolution:
             )
         else:
             equation = unsplit_equation(coefficients, self.options, coefficients.velocity)
-        if not self.driven:
+        if not self.driven:  # the set-up needs far more memory than the steps
+            fourier.forget_plans()
             give_memory_back()
         return equation
 

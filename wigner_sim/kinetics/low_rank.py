@@ -127,7 +127,7 @@ def _shortest(
     left_out = np.sqrt(np.cumsum(singular[::-1] ** 2)[::-1] / matrix.size)  # root mean square
     n = int(np.count_nonzero(left_out > 0.5 * allowed))
     while True:
-        kept = Factors(np.ascontiguousarray(x[:, :n]), np.ascontiguousarray(k[:n]))
+        kept = Factors(np.ascontiguousarray(x[:, :n]), k[:n].copy())
         if _is_accurate(matrix, kept, allowed):
             return kept
         if n == len(singular):
@@ -203,8 +203,10 @@ class ThirdDerivatives:
         return ThirdDerivatives(derivatives, terms)
 
     def largest(self, key: tuple[int, MultiIndex]) -> float:
-        """Upper bound of a coefficient."""
-        return sum(abs(weight) * self.derivatives[index].largest for weight, index in self.terms[key])
+        """Largest absolute value of a coefficient."""
+        parts = [(weight, self.derivatives[index]) for weight, index in self.terms[key]]
+        x = np.concatenate([weight * derivative.x for weight, derivative in parts], axis=1)
+        return Factors(x, np.concatenate([derivative.k for _, derivative in parts])).largest
 
 
 def short_third_derivatives(

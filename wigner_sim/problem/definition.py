@@ -164,7 +164,7 @@ class Problem:
         h = self.hamiltonian
         if self.method == "matrix":
             return matrix_memory_needed(self.grid, h.n_orbitals)
-        return memory_needed(self.grid, h.n_orbitals, self.options.order, h.separable)
+        return memory_needed(self.grid, h.n_orbitals, self.options.order, h.separable, h.driven)
 
     def dilated(self, dilation: float) -> Problem:
         """H(x/dilation, k, t/dilation) on a crystal longer by ``dilation``, and for a time longer by it."""
