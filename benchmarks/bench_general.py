@@ -139,7 +139,7 @@ def step_table(sizes: list[int], threads: int, repeats: int, clock: str) -> Tabl
 
 
 def main() -> None:
-    options = parser(__doc__ or "")
+    options = parser(__doc__)
     options.add_argument("--threads", type=int, default=2)
     chosen = options.parse_args()
     sizes = [16, 20] if chosen.quick else [16, 24, 32]

@@ -45,6 +45,11 @@ class BlockedFlow(PhaseSpaceFlow):
         self._s = self._grid.n_position_axes
         self._n_x, self._n_k = prod(self._grid.n_x), prod(self._grid.n_k)
 
+    def third_coefficient(self, key: tuple[int, MultiIndex]) -> FloatArray:
+        """The coefficient of ``d_d d_f w`` in ``J_b``, by (b, (d, f)), on the grid."""
+        parts = (self._weighted[part].rows(0, self._n_x) for part in self._third.terms[key])
+        return np.asarray(sum(parts, start=np.zeros((self._n_x, self._n_k)))).reshape(self._grid.shape)
+
     def without_velocity(self) -> BlockedFlow:
         """Its third derivatives alone."""
         return BlockedFlow(self._space, no_velocity(self._grid), self._third)

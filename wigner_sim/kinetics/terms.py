@@ -290,6 +290,10 @@ class PhaseSpaceFlow:
         """Whether it holds third derivatives."""
         return bool(self.third_derivative)
 
+    def third_coefficient(self, key: tuple[int, MultiIndex]) -> FloatArray:
+        """The coefficient of ``d_d d_f w`` in ``J_b``, by (b, (d, f))."""
+        return np.asarray(self.third_derivative[key])
+
     def without_velocity(self) -> PhaseSpaceFlow:
         """Its third derivatives alone."""
         return PhaseSpaceFlow(self._space, no_velocity(self._grid), self.third_derivative)

@@ -91,12 +91,12 @@ def flux_on_grid(flow: BandFlow, term: PhaseSpaceFlow, w: FloatArray) -> FloatAr
         velocity = term.velocity.component(i)
         if velocity is not None:
             flux[i] = grid.integrate_momenta(velocity * w)
-    third = {key: coefficient for key, coefficient in term.third_derivative.items() if key[0] < s}
+    third = [key for key in term.third_derivative if key[0] < s]
     if third:
         bounded = options.moyal_filter == "bounded"
         symbol = flow.space.symbol(_bounded(term, flow.space, w) if bounded else w)
-        for (i, pair), coefficient in third.items():
-            flux[i] += grid.integrate_momenta(coefficient * symbol.derivative(*pair))
+        for i, pair in third:
+            flux[i] += grid.integrate_momenta(term.third_coefficient((i, pair)) * symbol.derivative(*pair))
     kept = dealiasing_factor(flow.space, options.dealias)
     if kept is not None:  # of a filter over phase space, positions see the part at zero wavenumber of k
         axes = tuple(range(-s, 0))
