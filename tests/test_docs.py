@@ -181,9 +181,8 @@ def test_every_page_with_code_is_tried():
         for name in ("output_format", "units", "baths", "mean_field", "observables")
     }
     pages = [*ALL_TEXT, ROOT / "CONTRIBUTING.md", *(ROOT / "docs" / "decisions").glob("*.md")]
-    with_code = {
-        page for page in pages if re.search(r"```(console|python|toml)\n", page.read_text(encoding="utf-8"))
-    }
+    languages = ("console", "python", "toml")
+    with_code = {page for page in pages if any(blocks(page, language) for language in languages)}
     assert with_code <= tried
 
 

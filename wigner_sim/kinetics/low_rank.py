@@ -58,6 +58,8 @@ class Factors:
 
     def derivative(self, space: SymbolSpace, *axes: int) -> Factors:
         """Spectral derivative with respect to phase-space axes."""
+        if not self.n_terms:
+            return self
         grid, s = space.grid, space.grid.n_position_axes
         positions = [axis for axis in axes if axis < s]
         momenta = [axis for axis in axes if axis >= s]
