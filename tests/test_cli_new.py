@@ -179,9 +179,7 @@ def test_steps_end_at_records(tmp_path):
     for n, (end, fields, phase) in enumerate(((1.0, 0.1, 0.5), (1.0, 0.3, "never"), (0.7, 10.0, 0.35))):
         every = {"scalars": 1e9, "fields": fields, "phase": phase}
         output = {f"output__{name}_every": value for name, value in every.items()}
-        case = make_case(
-            tmp_path / str(n), time__end=end, time__step=0.04, output__scalars_every=1e9, **output
-        )
+        case = make_case(tmp_path / str(n), time__end=end, time__step=0.04, **output)
         done = run(case)
         assert forecast.steps_to_end(case.output, end, 0.04) == done.status["n_steps"]
 
