@@ -117,7 +117,7 @@ def test_mixed_third_derivatives_in_blocks_are_those_on_whole_arrays(
 
 
 def test_the_degree_follows_the_rate():
-    degrees = [polynomial_of(reach) for reach in (0.01, 0.4, 2.0, 3.0, 6.5)]
+    degrees = [polynomial_of(reach) for reach in (5e-5, 0.005, 2.0, 3.0, 6.5)]
     assert degrees == [(2, 1), (3, 1), (4, 1), (5, 1), (5, 2)]
 
 
@@ -192,20 +192,14 @@ class _Along:
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+@pytest.mark.parametrize("kick", "XK")
 @pytest.mark.parametrize(
-    ("kick", "reach", "order"),
-    [
-        ("X", 0.05, 2),
-        ("X", 1.0, 3),
-        ("X", 2.0, 4),
-        ("K", 0.02, 2),
-        ("K", 0.15, 3),
-        ("K", 0.9, 4),
-        ("K", 1.4, 5),
-    ],
+    ("reach", "small", "large"), [(5e-4, 2, 2), (5e-3, 2, 3), (0.1, 2, 4), (0.9, 3, 4), (1.4, 4, 5)]
 )
-def test_a_kick_is_the_taylor_series_of_the_remainder(system, kick, reach, order):
+def test_a_kick_is_the_taylor_series_of_the_remainder(system, kick, reach, small, large):
     flows = system.evolution(2, split=True).equation().fused
+    assert flows.large_kicks == ("K" if system.grid.cell_flux is not None else "")
+    order = large if kick in flows.large_kicks else small
     s = system.grid.n_position_axes
     axes = range(s) if kick == "X" else range(s, system.grid.n_axes)
     part = PhaseSpaceFlow(system.space, _Along(flows.remainder, axes), {})
@@ -289,7 +283,7 @@ def test_the_engine_arrives_where_the_plain_path_does(system):
 
 
 @pytest.mark.parametrize(("stepper", "order"), [("strang", 2), ("blanes_moan4", 4)])
-@pytest.mark.parametrize("flux", [0.0, 0.1])
+@pytest.mark.parametrize("flux", [0.0, 0.1, 0.8])  # a strong field shows kicks of too low an order
 def test_schemes_keep_their_order_with_the_remainder(stepper, order, flux):
     system = separable_plane(2, sites=8.0, n_x=10, n_k=14, flux=flux)
     evolution, w = system.evolution(2, split=True), system.occupation()

@@ -22,7 +22,7 @@ from wigner_sim.kinetics.velocity import ProductVelocity, no_velocity
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
 #: Order of a flow's Taylor series by ``time * largest rate``, as in ``magnetic_moyal``; longer ones are cut.
-TAYLOR_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
+TAYLOR_ORDERS = ((0.001, 2), (0.01, 3), (2.4, 4))
 #: Points of a block of columns, and of rows.
 _COLUMN_POINTS = 1 << 15
 _ROW_POINTS = 1 << 14

@@ -171,7 +171,7 @@ def split_equation(
         terms = [streaming, acceleration]
         if wants_engine(grid, options):
             magnetic = MagneticMoyal(space, band_energy) if effective.parts and rest.has_third else None
-            fused = _fused_flows(streaming, acceleration, rest, magnetic, options, always_rest)
+            fused = _fused_flows(effective, streaming, acceleration, rest, magnetic, options, always_rest)
     elif effective.force is not None and (always_rest or effective.force.any()):
         terms = [Acceleration(space, potential, 1, effective.force)]
     if always_rest or not terms or not rest.vanishes:
@@ -200,7 +200,17 @@ def wants_engine(grid: PhaseSpaceGrid, options: EquationOptions) -> bool:
     return usable
 
 
+def _large_kicks(effective: BandCoefficients) -> str:
+    """Kicks that hold more than a band's geometry: rotation by a field, all that does not separate."""
+    if effective.parts is None:
+        return "XK"
+    grid = effective.space.grid
+    s = grid.n_position_axes
+    return "K" if grid.epsilon[s:, s:].any() else ""
+
+
 def _fused_flows(
+    effective: BandCoefficients,
     streaming: Streaming,
     acceleration: Acceleration,
     rest: PhaseSpaceFlow,
@@ -214,7 +224,9 @@ def _fused_flows(
     stencil = options.remainder == "stencil"
     if isinstance(rest.velocity, ProductVelocity) and kept is None and not bounded:
         beside = rest.without_velocity() if rest.has_third and magnetic is None else None
-        return FusedFlows(streaming, acceleration, rest.velocity, beside, stencil, magnetic)
+        return FusedFlows(
+            streaming, acceleration, rest.velocity, beside, stencil, magnetic, _large_kicks(effective)
+        )
     if stencil:
         raise CaseError(
             'equation.remainder = "stencil" needs H0(k) + U(x, t) with all its terms, dealias = "none" and '

@@ -42,10 +42,12 @@ from wigner_sim.symbols import FloatArray
 FLOWS = ("M", "A", "X", "K", "B", "R")
 _PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "M": "M", "R": "R"}
 
-#: Order of a kick's Taylor series by ``z = time * largest rate``: stability for the worst mode asks for order
-#: 3 or 4 above 0.15 (at order 2 it grows by z^4/8), and above the last limit the kick is done in several.
-#: In k a magnetic field makes the kick as large as the exact flows, and accuracy asks for more.
-_KICK_ORDERS = {"X": ((0.15, 2), (1.2, 3), (2.4, 4)), "K": ((0.03, 2), (0.2, 3), (1.0, 4), (1.5, 5))}
+#: Order of a kick's Taylor series by ``z = time * largest rate``; above the last limit it is done in several.
+#: For a kick that is small in gradients stability of the worst mode decides, which asks for order 3 or 4
+#: above 0.15 (at order 2 it grows by z^4/8).  One that is as large as the exact flows has to be as accurate
+#: as the scheme.
+_SMALL_KICK_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
+_LARGE_KICK_ORDERS = ((0.001, 2), (0.01, 3), (1.0, 4), (1.5, 5))
 
 
 def fits_engine(grid: PhaseSpaceGrid) -> bool:
@@ -123,6 +125,8 @@ class FusedFlows:
         Differences of order 8 instead of spectral derivatives in the kicks.
     magnetic : MagneticMoyal, optional
         Third derivatives that carry a magnetic field.
+    large_kicks : str
+        Those of the kicks "X" and "K" that are not small in gradients.
     """
 
     streaming: Streaming
@@ -131,6 +135,7 @@ class FusedFlows:
     beside: Flow | None = None
     stencil: bool = False
     magnetic: MagneticMoyal | None = None
+    large_kicks: str = ""
     _kick_rates: dict[str, float] = field(default_factory=dict, repr=False)
 
     @property
@@ -188,7 +193,8 @@ class FusedFlows:
     def _kick_orders(self, stage: Stage) -> tuple[tuple[int, int], int]:
         """Taylor orders of the two kicks, and in how many equal ones they have to be done."""
         kick = "X" if stage.which == "A" else "K"
-        rate, limits = self._rate(kick), _KICK_ORDERS[kick]
+        limits = _LARGE_KICK_ORDERS if kick in self.large_kicks else _SMALL_KICK_ORDERS
+        rate = self._rate(kick)
         z = [abs(tau) * rate for tau in (stage.times[0], stage.times[2])]
         pieces = max(1, int(np.ceil(max(z) / limits[-1][0])))
         orders = [

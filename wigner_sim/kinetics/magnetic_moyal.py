@@ -34,7 +34,7 @@ POLYNOMIALS = (
     (1 / 5, 1 / 5, 1 / 3, 1 / 2, 1.0),
 )
 #: Largest ``time * rate`` of each: accuracy where the order is below 4, then stability; longer times are cut.
-_REACH = (0.08, 0.5, 2.4, 3.3)
+_REACH = (1e-4, 0.01, 2.4, 3.3)
 #: Classes of modes by their rate, each with rates up to 1/sqrt(2) of those of the one before.
 _CLASSES = 12
 #: Points per axis at which the symbol is looked at, by the number of momentum axes; margin for the others.
