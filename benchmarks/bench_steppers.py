@@ -21,8 +21,6 @@ from wigner_sim.steppers import STEPPERS
 
 #: Runs that would take longer are left out of the table.
 LONGEST_SECONDS = 8.0
-#: Takes many minutes at second order, and has to be asked for.
-SLOWEST = "plane, B"
 #: Part of the tightest tolerance that the reference is allowed.
 REFERENCE = 0.1
 
@@ -177,7 +175,7 @@ def main():
         "--problems",
         nargs="*",
         choices=list(PROBLEMS),
-        default=[name for name in PROBLEMS if name != SLOWEST],
+        default=list(PROBLEMS),
     )
     arguments.add_argument("--orders", nargs="*", type=int, default=[0, 2])
     arguments.add_argument("--tolerances", nargs="*", type=float, default=[1e-3, 1e-6])
