@@ -54,9 +54,12 @@ def test_times_and_positions_are_converted_and_nothing_else(finished):
 
 def test_a_figure_and_a_movie_say_so(finished):
     shown = in_physical_units(open_run(finished))
-    labels = [axes.get_xlabel() for axes in plot_run(shown).axes]
+    figure = plot_run(shown)
+    labels = [axes.get_xlabel() for axes in figure.axes]
     assert "$x$ (nm)" in labels
     assert "$t$ (fs)" in labels
+    assert f"$t = {FS:.4g}$ fs" in [axes.get_title() for axes in figure.axes]
+    assert not [axes for axes in plot_run(open_run(finished)).axes if "fs" in axes.get_title()]
     picture = MoviePicture(shown, None, None, 10)
     picture.render(picture.times[-1])
     assert picture.clock.get_text().endswith("fs")

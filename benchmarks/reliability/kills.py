@@ -46,7 +46,7 @@ def _kill_at(owner: Any, name: str, visit: int, after: bool) -> None:
 def arm(point: str, generator: random.Random) -> None:
     """Make this process die at a place of the given kind."""
     if point == "record_variable":
-        _kill_at(output, "_checked", generator.randint(20, 900), after=True)
+        _kill_at(output, "checked_values", generator.randint(20, 900), after=True)
     elif point == "record_time":
         _kill_at(output.NetcdfStream, "append", generator.randint(1, 200), after=generator.random() < 0.5)
     elif point == "checkpoint_fsync":

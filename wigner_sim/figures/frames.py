@@ -141,6 +141,12 @@ def units_of(dimension: str, array: xr.DataArray) -> str:
     return usual if units in ("1", "radian") else units
 
 
+def time_text(time: float, array: xr.DataArray) -> str:
+    """``t = ...``, with the unit of the array's time if it is a physical one."""
+    units = str(array["time"].attrs.get("units", "")) if "time" in array.coords else ""
+    return f"$t = {time:.4g}$" + (f" {units}" if re.fullmatch(r"[a-z]?s", units) else "")
+
+
 def axis_label(dimension: str, array: xr.DataArray) -> str:
     """Label with units of a position, momentum or time axis."""
     name = "t" if dimension == "time" else symbol(dimension)

@@ -99,7 +99,7 @@ def _image_row(parent: Any, series: FrameSeries, times: Iterable[float], scale: 
     for axes, time in zip(row, times, strict=True):
         image_panel = ImagePanel(axes, series, scale)
         image_panel.show(time)
-        axes.set_title(f"$t = {time:.4g}$")
+        axes.set_title(frames.time_text(time, series.array))
         axes.label_outer()
     parent.colorbar(image_panel.image, ax=list(row), label=series.label, extend=scale.extend, pad=0.02)
     return list(row)
@@ -109,7 +109,7 @@ def _overlay(axes: Axes, series: FrameSeries, times: FloatArray) -> None:
     """Curves at the given times in one panel; of frames with two axes, an image at the last time."""
     if len(series.dims) == 2:
         times = times[-1:]
-    labels = [f"$t = {time:.4g}$" for time in times]
+    labels = [frames.time_text(time, series.array) for time in times]
     curves = [
         {"color": COLOURS[i % len(COLOURS)], "linestyle": LINE_STYLES[i % len(LINE_STYLES)], "label": label}
         for i, label in enumerate(labels)
@@ -228,7 +228,7 @@ def _images(
         for each in (shown, *overlays_of(run, shown, band, times)):
             each.show(time)
         if len(times) > 1 or "time" in series.array.coords:
-            axes.set_title(f"$t = {time:.4g}$", loc="left")
+            axes.set_title(frames.time_text(time, series.array), loc="left")
         axes.label_outer()
     aspect = 20 * (len(times) if upright else 1)
     figure.colorbar(
@@ -319,7 +319,7 @@ def plot_comparison(
     when = times[-1] if time is None else times[np.argmin(np.abs(times - time))]
     about = frames.joint_provenance(kinetic, exact)
     figure = new_figure(about, 12.0, 7.2)
-    figure.suptitle(f"{frames.heading(frames.provenance(kinetic))}, $t = {when:.4g}$")
+    figure.suptitle(f"{frames.heading(frames.provenance(kinetic))}, {frames.time_text(when, ours.array)}")
     top, bottom = two_rows(figure)
     lows, highs = zip(ours.extrema([when]), reference.extrema([when]), strict=True)
     scale = colour_scale(min(lows), max(highs))
