@@ -39,7 +39,7 @@ def automatic_stepper(
     """
     s = grid.n_position_axes
     magnetic = bool(np.any(grid.epsilon[s:, s:]))
-    # with a field third derivatives mix x and k: unresolved modes may grow, and splitting damps none
+    # with a field third derivatives mix x and k; as split, they let unresolved modes grow
     if method == "matrix" or (hamiltonian.separable and not (magnetic and options.third_derivative)):
         return "blanes_moan4"  # nothing stiff is left beside the exact flows
     # a drive renews coefficients at six times of a splitting step
