@@ -100,6 +100,12 @@ class ModeTables(NamedTuple):
     turn: Array  # (d * moved points,), what the field adds to each q, by the mode of the moved axes
     axes: Array  # (products * 3,), i, j, l
     coefficients: Array  # (products * moved points,)
+    kept: Array  # moved modes on which the operator acts
+    dropped: Array  # the others
+    first_spread: Array  # (axes + 1,)
+    spread: Array  # columns that a transform from the kept modes has to do, axis after axis, last axis first
+    first_gathered: Array
+    gathered: Array  # the same for one that ends at the kept modes
 
 
 @lru_cache(maxsize=32)

@@ -1,9 +1,10 @@
 r"""Flows that are diagonal in the modes q of the outer axes, as polynomials by blocks, compiled by numba.
 
-.. math:: R\,z = -i\sum_p E_p(k)\,F^{-1}\bigl[(Q_iQ_jQ_l - q_iq_jq_l)_p\,F z\bigr],\qquad Q_i = q_i + t_i(s),
+.. math:: R\,\hat z = -i P F\sum_p E_p(k)\,F^{-1}(Q_iQ_jQ_l - q_iq_jq_l)_p\,P\hat z,\qquad Q_i = q_i + t_i(s),
 
-with F the transform k -> s.  A block is one vector of modes q, their real and imaginary parts.  ``work``
-holds four, real part first: the state, the polynomial so far, its transform, one product's transform.
+with F the transform k -> s and P the modes s that are kept.  A block is one vector of modes q, their real and
+imaginary parts.  ``work`` holds four, real part first: the state and the polynomial so far, both in modes s, the
+sum over products, and one product.
 
 numba keeps the compiled kernel by the time stamp of this file alone: after a change to the other modules of
 this package that emit code, touch it.
@@ -54,10 +55,25 @@ def _copy_rows(
 
 
 @njit(inline="always")
+def _transform(
+    work: Array, re: int, im: int, scratch: int, layout: BlockLayout, first: Array, columns: Array
+) -> None:
+    """Transform these columns of a block, last axis first; backward with ``re`` and ``im`` exchanged."""
+    n_axes = len(layout.n_points)
+    for number in range(n_axes):
+        axis = n_axes - 1 - number
+        for c in range(first[axis], first[axis + 1]):
+            transform_column(
+                work, re + columns[c], im + columns[c], layout.strides[axis], layout.plans, layout.plan_at[axis],
+                layout.twiddles, layout.twiddle_at[axis], scratch, layout.n_points[axis],
+            )  # fmt: skip
+
+
+@njit(inline="always")
 def _multiply_symbol(
     work: Array, of: int, goal: int, size: int, layout: BlockLayout, tables: ModeTables, block: int, p: int
 ) -> None:
-    """The conjugate of ``-i (QQQ - qqq)`` times the transform, so that a forward transform is next."""
+    """``-i (QQQ - qqq)`` times the modes that are kept, zero at the others."""
     width, d, n = lane_count(work), tables.d[0], layout.lanes[1]
     i, j, l = tables.axes[3 * p], tables.axes[3 * p + 1], tables.axes[3 * p + 2]  # noqa: E741
     at = block * d * width
@@ -67,33 +83,30 @@ def _multiply_symbol(
         load(tables.q, at + l * width),
     )
     plain = qi * qj * ql
-    for m in range(n):
+    for m in tables.kept:
         turned = (qi + tables.turn[i * n + m]) * (qj + tables.turn[j * n + m]) * (ql + tables.turn[l * n + m])
         symbol, place = turned - plain, layout.offsets[m]
         store(work, goal + place, load(work, of + size + place) * symbol)
-        store(work, goal + size + place, load(work, of + place) * symbol)
+        store(work, goal + size + place, load(work, of + place) * (plain - turned))
+    nothing = plain - plain
+    for m in tables.dropped:
+        store(work, goal + layout.offsets[m], nothing)
+        store(work, goal + size + layout.offsets[m], nothing)
 
 
 @njit(inline="always")
 def _add_product(
-    work: Array,
-    of: int,
-    base: int,
-    goal: int,
-    size: int,
-    layout: BlockLayout,
-    tables: ModeTables,
-    p: int,
-    f: float,
+    work: Array, of: int, goal: int, size: int, layout: BlockLayout, tables: ModeTables, p: int
 ) -> None:
-    """``goal = base + f E_p conj(product)``."""
+    """Add ``E_p`` times the product to the sum, or begin it."""
     n = layout.lanes[1]
     for m in range(n):
-        value, place = tables.coefficients[p * n + m] * f, layout.offsets[m]
-        store(work, goal + place, load(work, base + place) + load(work, of + place) * value)
-        store(
-            work, goal + size + place, load(work, base + size + place) - load(work, of + size + place) * value
-        )
+        value, place = tables.coefficients[p * n + m], layout.offsets[m]
+        re, im = load(work, of + place) * value, load(work, of + size + place) * value
+        if p:
+            re, im = re + load(work, goal + place), im + load(work, goal + size + place)
+        store(work, goal + place, re)
+        store(work, goal + size + place, im)
 
 
 def run_series(
@@ -106,7 +119,7 @@ def run_series(
     blocks: Array,
     work: Array,
 ) -> None:
-    """Apply ``y <- z + step factor_j R y``, j in turn, to some blocks of modes; several times where asked.
+    """Apply ``y <- z + step factor_j R y``, j in turn, to some blocks of modes q; several times where asked.
 
     Parameters
     ----------
@@ -125,39 +138,31 @@ def run_series(
     work : array
     """
     size = layout.n_points[0] * layout.strides[0]
-    scratch, n_axes = 8 * size, len(layout.n_points)
-    n_products = len(tables.axes) // 3
-    transformed = 4 * size
+    y, total, one, scratch = 2 * size, 4 * size, 6 * size, 8 * size
+    back = work.dtype.type(1.0 / layout.lanes[1])
     for block in range(blocks[0], blocks[1]):
-        count, base, y, goal = stages[2 * block], 0, 0, 2 * size
+        count = stages[2 * block]
         for part in range(2):
             _copy_rows(modes, layout, tables, block, part, work, part * size, False)
+        _transform(work, 0, size, scratch, layout, layout.first_column, layout.columns)
         for step in range(count * stages[2 * block + 1]):
             factor = work.dtype.type(steps[block] * factors[count, step % count])
-            if step % count == 0:
-                base, goal = y, 2 * size - y
-            for p in range(-1, n_products):
-                if p < 0:
-                    here = transformed
-                    for at in range(0, 2 * size, lane_count(work)):
-                        store(work, here + at, load(work, y + at))
-                else:
-                    here = 6 * size
-                    _multiply_symbol(work, transformed, here, size, layout, tables, block, p)
-                for number in range(n_axes):
-                    axis = n_axes - 1 - number
-                    for c in range(layout.first_column[axis], layout.first_column[axis + 1]):
-                        at = here + layout.columns[c]
-                        transform_column(
-                            work, at, at + size, layout.strides[axis], layout.plans, layout.plan_at[axis],
-                            layout.twiddles, layout.twiddle_at[axis], scratch, layout.n_points[axis],
-                        )  # fmt: skip
-                if p >= 0:
-                    before = base if p == 0 else goal
-                    _add_product(work, here, before, goal, size, layout, tables, p, factor)
-            y = goal
+            source = y if step % count else 0
+            goal = y if (step + 1) % count else 0
+            for p in range(len(tables.axes) // 3):
+                _multiply_symbol(work, source, one, size, layout, tables, block, p)
+                _transform(work, one + size, one, scratch, layout, tables.first_spread, tables.spread)
+                _add_product(work, one, total, size, layout, tables, p)
+            _transform(work, total, total + size, scratch, layout, tables.first_gathered, tables.gathered)
+            for m in tables.kept:
+                for part in range(0, 2 * size, size):
+                    at = part + layout.offsets[m]
+                    store(work, goal + at, load(work, at) + load(work, total + at) * factor)
+        _transform(work, size, 0, scratch, layout, layout.first_column, layout.columns)
+        for at in range(0, 2 * size, lane_count(work)):
+            store(work, at, load(work, at) * back)
         for part in range(1, -1, -1):  # real parts last: a mode that is its own partner has one row for both
-            _copy_rows(modes, layout, tables, block, part, work, y + part * size, True)
+            _copy_rows(modes, layout, tables, block, part, work, part * size, True)
 
 
 def compiled(kept: bool) -> Any:

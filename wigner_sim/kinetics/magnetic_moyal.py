@@ -6,6 +6,10 @@ In the Fourier space of positions and momenta, (q, s), a field turns q into
 .. math:: \partial_t w = -\tfrac{i}{24}\,\partial_i\partial_j\partial_l E\;Q_iQ_jQ_l\,w .
 
 The part with q alone belongs to exact streaming, the rest is made here.  Source: docs/theory.md section 5.
+
+It is antisymmetric, so that nothing may grow.  On a grid that holds only if no product of E(k) with w is aliased
+to the modes it acts on: these are :math:`|s| < 3n/8`, with modes of the third derivatives of E up to n/4, as in
+any dealiased product (Orszag, J. Atmos. Sci. 28, 1074 (1971)).
 """
 
 from __future__ import annotations
@@ -83,7 +87,7 @@ class MagneticMoyal:
             arrangements = factorial(3) / prod(factorial(count) for count in Counter(index).values())
             coefficient = arrangements / 24 * energy.derivative(*(s + i for i in index))
             if coefficient.any():
-                self._products.append(_Product(coefficient.reshape(grid.n_k), index))
+                self._products.append(_Product(_smooth(coefficient.reshape(grid.n_k)), index))
         momenta = [
             space.axis_wavenumbers[s + j].reshape(space.axis_wavenumbers[s + j].shape[s:]) for j in range(d)
         ]
@@ -94,22 +98,23 @@ class MagneticMoyal:
         ]
         self._positions = [q.reshape(q.shape[:s]) for q in space.axis_wavenumbers[:s]]
         self._k_axes = tuple(range(-d, 0))
+        self._box = _modes_up_to(grid.n_k, _largest_mode)
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Its contribution to d_t w."""
-        return self._in_modes(w, lambda z, symbols, first: self._rate(z, symbols))
+        return self._in_modes(w, lambda z_hat, symbols, first: self._rate(z_hat, symbols))
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """State after ``dt``, on whole arrays."""
         stages = self._stages(dt)
         classes = self._classes(self._halved_q)
 
-        def advance(z: Array, symbols: list[FloatArray], first: int) -> Array:
-            of_each = classes[first : first + len(z)]
+        def advance(z_hat: Array, symbols: list[FloatArray], first: int) -> Array:
+            of_each = classes[first : first + len(z_hat)]
             for each in np.unique(of_each):
                 own = of_each == each
-                z[own] = self._advanced(z[own], [symbol[own] for symbol in symbols], dt, stages[each])
-            return z
+                z_hat[own] = self._advanced(z_hat[own], [symbol[own] for symbol in symbols], dt, stages[each])
+            return z_hat
 
         return self._in_modes(w, advance)
 
@@ -149,7 +154,7 @@ class MagneticMoyal:
         grid, d = self._grid, len(self._turn)
         coarse = np.ix_(*(np.arange(0, n, -(-n // _SAMPLED_K[d])) for n in grid.n_k))
         coefficients = np.array([p.coefficient[coarse].ravel() for p in self._products]).T
-        furthest = np.pi * np.array(grid.n_k) / np.array(grid.periods[-d:])
+        furthest = 2 * np.pi * np.array([_largest_mode(n) for n in grid.n_k]) / np.array(grid.periods[-d:])
         s = np.array(list(tuples(np.linspace(-1, 1, _SAMPLED_S[d]), repeat=d))) * furthest
         turned = -(grid.epsilon[-d:, -d:] @ s.T)
         rates = np.empty(q.shape[1])
@@ -187,17 +192,18 @@ class MagneticMoyal:
             turn=np.array([np.broadcast_to(turn, grid.n_k) for turn in self._turn]).reshape(len(q), -1),
             indices=[p.index for p in self._products],
             coefficients=np.array([p.coefficient for p in self._products]).reshape(-1, axes.n_moved),
+            kept=self._box.astype(bool),
         )
 
-    def _rate(self, z: Array, symbols: list[FloatArray]) -> Array:
-        z_hat = -1j * fourier.fftn(z, self._k_axes)
-        total = np.zeros_like(z)
+    def _rate(self, z_hat: Array, symbols: list[FloatArray]) -> Array:
+        """Rate of change in the modes s, given in them."""
+        total = np.zeros_like(z_hat)
         for product, symbol in zip(self._products, symbols, strict=True):
-            total += product.coefficient * fourier.ifftn(z_hat * symbol, self._k_axes)
-        return total
+            total += product.coefficient * fourier.ifftn(-1j * symbol * z_hat, self._k_axes)
+        return self._box * fourier.fftn(total, self._k_axes)
 
     def _in_modes(self, w: FloatArray, act: Callable[[Array, list[FloatArray], int], Array]) -> FloatArray:
-        """Apply ``act`` to blocks of modes q, shape (modes, *k), together with QQQ - qqq of each product."""
+        """Apply ``act`` to blocks of modes (q, s), together with QQQ - qqq of each product, 0 for large s."""
         grid = self._grid
         axes = tuple(range(grid.n_position_axes))
         w_hat = fourier.rfftn(w, axes) if axes else w.astype(complex)
@@ -209,12 +215,36 @@ class MagneticMoyal:
             turned = [q[i] + self._turn[i] for i in range(len(q))]
             symbols = [
                 np.broadcast_to(
-                    _triple(turned, product.index) - _triple(q, product.index), (len(q[0]), *grid.n_k)
+                    self._box * (_triple(turned, product.index) - _triple(q, product.index)),
+                    (len(q[0]), *grid.n_k),
                 )
                 for product in self._products
             ]
-            modes[first : first + rows] = act(modes[first : first + rows], symbols, first)
+            z_hat = fourier.fftn(modes[first : first + rows], self._k_axes)
+            modes[first : first + rows] = fourier.ifftn(act(z_hat, symbols, first), self._k_axes)
         return fourier.irfftn(w_hat, grid.n_x, axes) if axes else w_hat.real
+
+
+def _largest_mode_of_energy(n: int) -> int:
+    return n // 4
+
+
+def _largest_mode(n: int) -> int:
+    """Of two such modes no difference is aliased to a mode of E(k)."""
+    return (n - 1 - _largest_mode_of_energy(n)) // 2
+
+
+def _modes_up_to(n_k: Sequence[int], largest: Callable[[int], int]) -> FloatArray:
+    """One at the modes of every axis up to the largest, zero elsewhere."""
+    kept = (np.abs(np.fft.fftfreq(n, 1 / n)) < largest(n) + 0.5 for n in n_k)
+    return np.prod(np.meshgrid(*kept, indexing="ij"), axis=0).astype(float)
+
+
+def _smooth(coefficient: FloatArray) -> FloatArray:
+    """Function of k without its high modes."""
+    axes = tuple(range(coefficient.ndim))
+    kept = _modes_up_to(coefficient.shape, _largest_mode_of_energy)
+    return fourier.ifftn(kept * fourier.fftn(coefficient.astype(complex), axes), axes).real
 
 
 def _triple(q: Sequence[FloatArray], index: MultiIndex) -> FloatArray:
