@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from wigner_sim.grid import PhaseSpaceGrid
-from wigner_sim.kinetics.equation import moyal_coefficients
-from wigner_sim.kinetics.options import EquationOptions
+from wigner_sim.kinetics.equation import moyal_coefficients, unfiltered
+from wigner_sim.kinetics.fused import fits_engine
+from wigner_sim.kinetics.options import EquationOptions, GeometricTerms
 from wigner_sim.models import Hamiltonian
 from wigner_sim.symbols import FloatArray, SymbolSpace
 
@@ -39,13 +40,19 @@ def automatic_stepper(
     """
     s = grid.n_position_axes
     magnetic = bool(np.any(grid.epsilon[s:, s:]))
-    # with a field third derivatives mix x and k; as split, they let unresolved modes grow
-    if method == "matrix" or (hamiltonian.separable and not (magnetic and options.third_derivative)):
+    mixes = magnetic and options.third_derivative  # x and k, in third derivatives: in blocks, or by RK4
+    if method == "matrix" or (hamiltonian.separable and (not mixes or _in_blocks(grid, options))):
         return "blanes_moan4"  # nothing stiff is left beside the exact flows
-    # a drive renews coefficients at six times of a splitting step
+    # a drive renews coefficients at six times of a splitting step; a field mixes x and k in third derivatives
     if hamiltonian.driven or magnetic:
         return "rk4"
     return "blanes_moan4" if rest_of_rates(hamiltonian, grid, bands, options) < LARGEST_REST else "rk4"
+
+
+def _in_blocks(grid: PhaseSpaceGrid, options: EquationOptions) -> bool:
+    """Whether a splitting scheme has all of the equation in compiled blocks."""
+    switched_off = options.terms != GeometricTerms()
+    return options.engine != "numpy" and fits_engine(grid) and unfiltered(options) and not switched_off
 
 
 def rest_of_rates(
