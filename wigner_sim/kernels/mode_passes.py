@@ -33,8 +33,8 @@ class ModePass:
         What is added to each q, by the mode of the moved axes.
     indices : sequence of (i, j, l)
     coefficients : array (len(indices), moved)
-    kept : array of bool, shape of the moved axes
-        Modes on which the operator acts, a product of intervals.
+    kept : sequence of arrays of bool, one for each moved axis
+        Modes on which the operator acts.
     """
 
     axes: MovedAxes
@@ -44,7 +44,7 @@ class ModePass:
     turn: Array
     indices: Sequence[tuple[int, ...]]
     coefficients: Array
-    kept: Array
+    kept: Sequence[Array]
     _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def run(
@@ -89,9 +89,9 @@ class ModePass:
             members, class_of = self._blocks(width)
             rows = self.pairs[members] * self.axes.n_moved
             kind = f"f{bits // 8}"
-            flat = self.kept.ravel()
+            kept = np.prod(np.meshgrid(*self.kept, indexing="ij"), axis=0).ravel()
             first_spread, spread = self._columns(layout, lambda axis: range(axis))
-            first_gathered, gathered = self._columns(layout, lambda axis: range(axis + 1, self.kept.ndim))
+            first_gathered, gathered = self._columns(layout, lambda axis: range(axis + 1, len(self.kept)))
             tables = ModeTables(
                 d=np.array([len(self.q)], dtype=np.int64),
                 rows=np.ascontiguousarray(rows.reshape(-1, width, 2).swapaxes(1, 2)).ravel(),
@@ -101,8 +101,8 @@ class ModePass:
                 turn=self.turn.ravel().astype(kind),
                 axes=np.array(self.indices, dtype=np.int64).ravel(),
                 coefficients=self.coefficients.ravel().astype(kind),
-                kept=np.nonzero(flat)[0],
-                dropped=np.nonzero(~flat)[0],
+                kept=np.nonzero(kept)[0],
+                dropped=np.nonzero(kept == 0)[0],
                 first_spread=first_spread,
                 spread=spread,
                 first_gathered=first_gathered,
@@ -113,15 +113,13 @@ class ModePass:
 
     def _columns(self, layout: BlockLayout, in_modes: Callable[[int], Iterable[int]]) -> tuple[Array, Array]:
         """Columns along each axis that lie in the kept modes of ``in_modes(axis)``; first of each axis."""
-        n_axes = self.kept.ndim
-        within = [self.kept.any(axis=tuple(j for j in range(n_axes) if j != axis)) for axis in range(n_axes)]
         chosen = []
-        for axis in range(n_axes):
+        for axis in range(len(self.kept)):
             own = slice(layout.first_column[axis], layout.first_column[axis + 1])
-            place = np.unravel_index(layout.column_points[own], self.kept.shape)
+            place = np.unravel_index(layout.column_points[own], self.axes.n_points)
             needed = np.ones(len(place[0]), dtype=bool)
             for other in in_modes(axis):
-                needed &= within[other][place[other]]
+                needed &= self.kept[other][place[other]]
             chosen.append(layout.columns[own][needed])
         return np.cumsum([0, *map(len, chosen)]), np.concatenate(chosen)
 

@@ -3,8 +3,8 @@ r"""Flows that are diagonal in the modes q of the outer axes, as polynomials by 
 .. math:: R\,\hat z = -i P F\sum_p E_p(k)\,F^{-1}(Q_iQ_jQ_l - q_iq_jq_l)_p\,P\hat z,\qquad Q_i = q_i + t_i(s),
 
 with F the transform k -> s and P the modes s that are kept.  A block is one vector of modes q, their real and
-imaginary parts.  ``work`` holds four, real part first: the state and the polynomial so far, both in modes s, the
-sum over products, and one product.
+imaginary parts.  ``work`` holds four, real part first: the state and the polynomial so far, both in modes s,
+the sum over products, and one product.
 
 numba keeps the compiled kernel by the time stamp of this file alone: after a change to the other modules of
 this package that emit code, touch it.
@@ -64,8 +64,9 @@ def _transform(
         axis = n_axes - 1 - number
         for c in range(first[axis], first[axis + 1]):
             transform_column(
-                work, re + columns[c], im + columns[c], layout.strides[axis], layout.plans, layout.plan_at[axis],
-                layout.twiddles, layout.twiddle_at[axis], scratch, layout.n_points[axis],
+                work, re + columns[c], im + columns[c], layout.strides[axis], layout.plans,
+                layout.plan_at[axis], layout.twiddles, layout.twiddle_at[axis], scratch,
+                layout.n_points[axis],
             )  # fmt: skip
 
 

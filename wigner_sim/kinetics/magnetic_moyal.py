@@ -7,9 +7,9 @@ In the Fourier space of positions and momenta, (q, s), a field turns q into
 
 The part with q alone belongs to exact streaming, the rest is made here.  Source: docs/theory.md section 5.
 
-It is antisymmetric, so that nothing may grow.  On a grid that holds only if no product of E(k) with w is aliased
-to the modes it acts on: these are :math:`|s| < 3n/8`, with modes of the third derivatives of E up to n/4, as in
-any dealiased product (Orszag, J. Atmos. Sci. 28, 1074 (1971)).
+It is antisymmetric, so that nothing may grow.  On a grid that holds only if no product of E(k) with w is
+aliased to the modes it acts on: these are :math:`|s| < 3n/8`, with modes of the third derivatives of E up to
+n/4, as in any dealiased product (Orszag, J. Atmos. Sci. 28, 1074 (1971)).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class MagneticMoyal:
         ]
         self._positions = [q.reshape(q.shape[:s]) for q in space.axis_wavenumbers[:s]]
         self._k_axes = tuple(range(-d, 0))
-        self._box = _modes_up_to(grid.n_k, _largest_mode)
+        self._box = _box([_modes_up_to(_largest_mode(n), n) for n in grid.n_k])
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Its contribution to d_t w."""
@@ -192,7 +192,7 @@ class MagneticMoyal:
             turn=np.array([np.broadcast_to(turn, grid.n_k) for turn in self._turn]).reshape(len(q), -1),
             indices=[p.index for p in self._products],
             coefficients=np.array([p.coefficient for p in self._products]).reshape(-1, axes.n_moved),
-            kept=self._box.astype(bool),
+            kept=[_modes_up_to(_largest_mode(n), n) for n in grid.n_k],
         )
 
     def _rate(self, z_hat: Array, symbols: list[FloatArray]) -> Array:
@@ -234,17 +234,21 @@ def _largest_mode(n: int) -> int:
     return (n - 1 - _largest_mode_of_energy(n)) // 2
 
 
-def _modes_up_to(n_k: Sequence[int], largest: Callable[[int], int]) -> FloatArray:
-    """One at the modes of every axis up to the largest, zero elsewhere."""
-    kept = (np.abs(np.fft.fftfreq(n, 1 / n)) < largest(n) + 0.5 for n in n_k)
+def _modes_up_to(largest: int, n: int) -> Array:
+    """Which of the n modes of an axis are not larger."""
+    return np.abs(np.fft.fftfreq(n) * n) < largest + 0.5
+
+
+def _box(kept: Sequence[Array]) -> FloatArray:
+    """One where every axis is kept, zero elsewhere."""
     return np.prod(np.meshgrid(*kept, indexing="ij"), axis=0).astype(float)
 
 
 def _smooth(coefficient: FloatArray) -> FloatArray:
     """Function of k without its high modes."""
     axes = tuple(range(coefficient.ndim))
-    kept = _modes_up_to(coefficient.shape, _largest_mode_of_energy)
-    return fourier.ifftn(kept * fourier.fftn(coefficient.astype(complex), axes), axes).real
+    low = _box([_modes_up_to(_largest_mode_of_energy(n), n) for n in coefficient.shape])
+    return fourier.ifftn(low * fourier.fftn(coefficient.astype(complex), axes), axes).real
 
 
 def _triple(q: Sequence[FloatArray], index: MultiIndex) -> FloatArray:
