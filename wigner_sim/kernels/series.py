@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from wigner_sim.kernels.layout import BlockLayout, ModeTables
+from wigner_sim.kernels.pointers import OPTIONS, element, pointer, pointers
 from wigner_sim.kernels.transforms import transform_column
 from wigner_sim.kernels.vectors import block_to_listed_rows, lane_count, listed_rows_to_block, load, store
 
@@ -97,6 +98,7 @@ def _add_product(
 
 
 def run_series(
+    transform: int,
     modes: Array,
     layout: BlockLayout,
     tables: ModeTables,
@@ -110,6 +112,8 @@ def run_series(
 
     Parameters
     ----------
+    transform : int
+        Address of that of a column (``transforms.compiled_transform``).
     modes : array (modes * moved,)
         Rows of functions of k, see ``passes.TO_MODES``.
     layout, tables :
@@ -128,12 +132,13 @@ def run_series(
     scratch, n_axes = 8 * size, len(layout.n_points)
     n_products = len(tables.axes) // 3
     transformed = 4 * size
+    layout, tables, modes, work = pointers(layout), pointers(tables), pointer(modes), pointer(work)
     for block in range(blocks[0], blocks[1]):
         count, base, y, goal = stages[2 * block], 0, 0, 2 * size
         for part in range(2):
             _copy_rows(modes, layout, tables, block, part, work, part * size, False)
         for step in range(count * stages[2 * block + 1]):
-            factor = work.dtype.type(steps[block] * factors[count, step % count])
+            factor = element(work, steps[block] * factors[count, step % count])
             if step % count == 0:
                 base, goal = y, 2 * size - y
             for p in range(-1, n_products):
@@ -149,8 +154,9 @@ def run_series(
                     for c in range(layout.first_column[axis], layout.first_column[axis + 1]):
                         at = here + layout.columns[c]
                         transform_column(
-                            work, at, at + size, layout.strides[axis], layout.plans, layout.plan_at[axis],
-                            layout.twiddles, layout.twiddle_at[axis], scratch, layout.n_points[axis],
+                            transform, work, at, at + size, layout.strides[axis],
+                            layout.plans, layout.plan_at[axis], layout.twiddles, layout.twiddle_at[axis],
+                            scratch, layout.n_points[axis],
                         )  # fmt: skip
                 if p >= 0:
                     before = base if p == 0 else goal
@@ -162,10 +168,9 @@ def run_series(
 
 def compiled(kept: bool) -> Any:
     """:func:`run_series` as machine code; ``kept`` between processes if there is a directory for it."""
-    options = {"nogil": True, "error_model": "numpy"}
     if kept:
         try:
-            return njit(cache=True, **options)(run_series)
+            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(run_series)
         except RuntimeError:  # neither the package nor the user has a directory that can be written
             pass
-    return njit(**options)(run_series)
+    return njit(no_cfunc_wrapper=True, **OPTIONS)(run_series)
