@@ -25,36 +25,52 @@ Array = NDArray[Any]
 
 
 @njit(inline="always")
-def _copy(array: Array, layout: BlockLayout, work: Array, at: int, lane: int, outward: bool) -> None:
-    """Copy one vector of lanes of the array into a block, or back; lanes beyond the last one are zero."""
+def _copy(array: Array, layout: BlockLayout, work: Array, size: int, block: int, outward: bool) -> None:
+    """Copy two vectors of lanes of the array into a block, or back; lanes beyond the last one are zero.
+
+    The vectors lie side by side: copied together, a point costs one visit to its page.
+    """
     n_lanes, n_moved, inner = layout.lanes[0], layout.lanes[1], layout.lanes[2]
     width, offsets = lane_count(array), layout.offsets
-    base = (lane // inner) * n_moved * inner + lane % inner
-    whole = lane + width <= n_lanes
-    if whole and lane % inner + width <= inner:
+    first = 2 * block * width
+    if first + 2 * width <= n_lanes and first % inner + 2 * width <= inner:
+        base = (first // inner) * n_moved * inner + first % inner
         for m in range(n_moved):
+            here, at = base + m * inner, offsets[m]
             if outward:
-                store(array, base + m * inner, load(work, at + offsets[m]))
+                store(array, here, load(work, at))
+                store(array, here + width, load(work, size + at))
             else:
-                store(work, at + offsets[m], load(array, base + m * inner))
+                store(work, at, load(array, here))
+                store(work, size + at, load(array, here + width))
         return
-    done = 0
-    if whole and inner == 1:
-        while done + width <= n_moved:
-            if outward:
-                block_to_rows(array, base + done, n_moved, work, at, offsets, done)
-            else:
-                rows_to_block(array, base + done, n_moved, work, at, offsets, done)
-            done += width
-    for j in range(width):
-        start = ((lane + j) // inner) * n_moved * inner + (lane + j) % inner
-        for m in range(done, n_moved):
-            if lane + j >= n_lanes:
-                work[at + offsets[m] + j] = 0.0
-            elif outward:
-                array[start + m * inner] = work[at + offsets[m] + j]
-            else:
-                work[at + offsets[m] + j] = array[start + m * inner]
+    for part in range(2):
+        lane, at, done = first + part * width, part * size, 0
+        base = (lane // inner) * n_moved * inner + lane % inner
+        whole = lane + width <= n_lanes
+        if whole and lane % inner + width <= inner:
+            while done < n_moved:
+                if outward:
+                    store(array, base + done * inner, load(work, at + offsets[done]))
+                else:
+                    store(work, at + offsets[done], load(array, base + done * inner))
+                done += 1
+        elif whole and inner == 1:
+            while done + width <= n_moved:
+                if outward:
+                    block_to_rows(array, base + done, n_moved, work, at, offsets, done)
+                else:
+                    rows_to_block(array, base + done, n_moved, work, at, offsets, done)
+                done += width
+        for j in range(width):
+            start = ((lane + j) // inner) * n_moved * inner + (lane + j) % inner
+            for m in range(done, n_moved):
+                if lane + j >= n_lanes:
+                    work[at + offsets[m] + j] = 0.0
+                elif outward:
+                    array[start + m * inner] = work[at + offsets[m] + j]
+                else:
+                    work[at + offsets[m] + j] = array[start + m * inner]
 
 
 @njit(inline="always")
@@ -252,8 +268,7 @@ def run_blocks(
         for stage in range(6):  # in, kick, transform and turn, transform back, kick, out
             if stage == 0 or stage == 5:
                 array = source if stage == 0 else target
-                for part in range(2):
-                    _copy(array, layout, work, part * size, (2 * block + part) * width, stage == 5)
+                _copy(array, layout, work, size, block, stage == 5)
             elif stage == 2 or stage == 3:
                 if half == 4 - stage or (tau == 0.0 and half == 0):
                     continue

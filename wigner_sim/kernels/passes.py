@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wigner_sim import aligned
 from wigner_sim.kernels.layout import (
     BlockLayout,
     Drift,
@@ -205,9 +206,7 @@ def workspace(size: int, dtype: Any) -> Array:
     """A scratch array of this thread, grown when needed and aligned to cache lines."""
     spaces = _local.__dict__.setdefault("spaces", {})
     if dtype not in spaces or spaces[dtype].size < size:
-        raw = np.empty(size * dtype.itemsize + 64, dtype=np.uint8)
-        start = -raw.ctypes.data % 64
-        spaces[dtype] = raw[start : start + size * dtype.itemsize].view(dtype)
+        spaces[dtype] = aligned.empty(size, dtype)
     return spaces[dtype]
 
 
