@@ -115,7 +115,7 @@ def give_memory_back() -> None:
 
 
 def _executor() -> ThreadPoolExecutor:
-    """The pool of this process (threads do not survive a fork), of all threads but the one that shares out."""
+    """The pool of this process (threads do not survive a fork): all threads but the one that shares out."""
     global _pool
     if _pool is None or _pool[:2] != (os.getpid(), _threads):
         _pool = os.getpid(), _threads, ThreadPoolExecutor(_threads - 1, thread_name_prefix="wigner_sim")

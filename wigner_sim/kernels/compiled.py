@@ -257,7 +257,6 @@ def run_blocks(
     """
     source, target, times, orders = pointer(source), pointer(target), pointer(times), pointer(orders)
     layout, turns, drift, work = pointers(layout), pointers(turns), pointers(drift), pointer(work)
-    width = lane_count(source)
     size = layout.n_points[0] * layout.strides[0]
     scratch = 6 * size if drift.most[0] else 2 * size
     half, tau = orders[2], element(work, times[1])

@@ -7,8 +7,8 @@ radix up to 8 run between the column and a scratch area that stays in the first-
 
 The backward transform is the forward one with real and imaginary part exchanged; neither is normalised.
 
-All kernels call one compiled transform by its address: optimising it takes a third of the time that compiling
-a kernel takes.  numba keeps it by the time stamp of this file alone: after a change to ``emission``, touch it.
+All kernels call one compiled transform by its address: optimising it takes a third of what a kernel takes to
+compile.  numba keeps it by the time stamp of this file alone: after a change to ``emission``, touch it.
 """
 
 from __future__ import annotations
