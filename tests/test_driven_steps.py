@@ -58,9 +58,7 @@ KINDS = ["blocks", "whole arrays", "metric off", "force", "field"]
 def test_coefficients_are_made_once_per_stage(kind, monkeypatch):
     each, made = evolution(kind), []
     original = BandEvolution._make_equation
-    monkeypatch.setattr(
-        BandEvolution, "_make_equation", lambda self, t: made.append(t) or original(self, t)
-    )
+    monkeypatch.setattr(BandEvolution, "_make_equation", lambda self, t: made.append(t) or original(self, t))
     stepped(each, 3)
     assert len(made) == len(set(made)) == 3 * STAGES + 1  # and those that say which flows there are
 

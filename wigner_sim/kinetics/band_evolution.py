@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from wigner_sim.kinetics.band_sources import BandSource, ClosedFormBand, General
 from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.equation import KineticEquation, split_equation, unsplit_equation
 from wigner_sim.kinetics.fused import FusedFlows
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.kinetics.velocity import stacked
@@ -179,6 +180,11 @@ class BandEvolution:
         return self._fused(0.0).names
 
     @cached_property
+    def _magnetic(self) -> MagneticMoyal | None:
+        """Third derivatives of E(k) with a field, which have tables of their own, the same at all times."""
+        return self._fused(0.0).magnetic
+
+    @cached_property
     def _timeless(self) -> frozenset[int]:
         """Flows that are the same at all times: streaming under E(k), and third derivatives of E(k)."""
         if not self.driven:
@@ -214,6 +220,8 @@ class BandEvolution:
             )
         else:
             equation = unsplit_equation(coefficients, self.options, coefficients.velocity)
+        if self.driven and t and equation.fused is not None and equation.fused.magnetic is not None:
+            equation = replace(equation, fused=replace(equation.fused, magnetic=self._magnetic))
         if not self.driven:  # the set-up needs far more memory than the steps
             fourier.forget_plans()
             give_memory_back()
