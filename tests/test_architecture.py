@@ -28,6 +28,7 @@ RANKS = {
         "speed_suite",
         "reading",
         "parallel",
+        "aligned",
         "kernels",
         "threads",
         "wisdom",

@@ -9,15 +9,15 @@ import importlib
 import importlib.util
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any
 
 _threads = 1
 _pool: tuple[int, int, ThreadPoolExecutor] | None = None
 
-#: Pieces per thread, so that a thread that was held up leaves its rest to the others.
+#: Pieces per thread, at least, so that a thread that was held up leaves its rest to the others.
 _PIECES = 4
 
 _here = threading.local()
@@ -49,22 +49,50 @@ def share_out(
 ) -> None:
     """Call ``work(first, last)`` for pieces of ``range(n_items)``, in several threads if there are.
 
+    This thread is one of them, and whoever is free takes the next piece; inside of a piece nothing is shared.
+
     The pieces are independent of each other: who does which, and when, changes no result.  If they do
     ``linear_algebra``, that is kept from starting threads of its own.
     """
-    if _threads == 1 or n_items < 2 or not worth_sharing:
+    if _threads == 1 or n_items < 2 or not worth_sharing or in_shared_work():
         work(0, n_items)
         return
-    n_pieces = min(n_items, _PIECES * _threads)
-    bounds = [j * n_items // n_pieces for j in range(n_pieces + 1)]
+    pieces, turn = iter(_pieces(n_items, _threads)), threading.Lock()
 
-    def piece(first: int, last: int) -> None:
+    def take() -> None:
         _here.shared = True
-        work(first, last)
+        try:
+            while True:
+                with turn:
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
+                work(*piece)
+        finally:
+            _here.shared = False
 
     with _algebra_on_one_thread() if linear_algebra else contextlib.nullcontext():
-        for _ in _executor().map(piece, bounds[:-1], bounds[1:]):
-            pass
+        others = [_executor().submit(take) for _ in range(min(_threads, n_items) - 1)]
+        try:
+            take()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+
+
+def _pieces(n_items: int, n_threads: int) -> Iterator[tuple[int, int]]:
+    """First and last of every piece: equal ones, and smaller ones towards the end.
+
+    Who is held up in a small one keeps nobody waiting for long.
+    """
+    largest, smallest = (max(1, n_items // (parts * n_threads)) for parts in (_PIECES, 4 * _PIECES))
+    first = 0
+    while first < n_items:
+        fair = (n_items - first) // (2 * n_threads)
+        last = min(n_items, first + max(smallest, min(largest, fair)))
+        yield first, last
+        first = last
 
 
 @cache
@@ -87,8 +115,8 @@ def give_memory_back() -> None:
 
 
 def _executor() -> ThreadPoolExecutor:
-    """The pool of this process (threads do not survive a fork)."""
+    """The pool of this process (threads do not survive a fork): all threads but the one that shares out."""
     global _pool
     if _pool is None or _pool[:2] != (os.getpid(), _threads):
-        _pool = os.getpid(), _threads, ThreadPoolExecutor(_threads, thread_name_prefix="wigner_sim")
+        _pool = os.getpid(), _threads, ThreadPoolExecutor(_threads - 1, thread_name_prefix="wigner_sim")
     return _pool[2]

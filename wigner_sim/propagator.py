@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wigner_sim import aligned
 from wigner_sim.schedules import fitted_step
 from wigner_sim.steppers import ComposedEquation, Composition, SplitEquation, StepDoubling, Stepper
 
@@ -61,7 +62,7 @@ class Propagator:
             self.w = self.stepper.step(self.equation, self.w, self.time, dt)
             return
         if self.w is not self._own:
-            self.w = self._own = np.array(self.w, order="C")
+            self.w = self._own = aligned.copy(self.w)
         self.stepper.step_in_place(self.equation, self.w, self.time, dt)
 
     def advance_to(self, time: float) -> NDArray[Any]:

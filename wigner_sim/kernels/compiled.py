@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from wigner_sim.kernels.fluxes import advect_column
 from wigner_sim.kernels.layout import BlockLayout, Drift, Turns
+from wigner_sim.kernels.pointers import OPTIONS, element, pointer, pointers
 from wigner_sim.kernels.transforms import transform_column
 from wigner_sim.kernels.vectors import block_to_rows, lane_count, load, rows_to_block, store, turn_pair
 
@@ -24,42 +25,58 @@ Array = NDArray[Any]
 
 
 @njit(inline="always")
-def _copy(array: Array, layout: BlockLayout, work: Array, at: int, lane: int, outward: bool) -> None:
-    """Copy one vector of lanes of the array into a block, or back; lanes beyond the last one are zero."""
+def _copy(array: Array, layout: BlockLayout, work: Array, size: int, block: int, outward: bool) -> None:
+    """Copy two vectors of lanes of the array into a block, or back; lanes beyond the last one are zero.
+
+    The vectors lie side by side: copied together, a point costs one visit to its page.
+    """
     n_lanes, n_moved, inner = layout.lanes[0], layout.lanes[1], layout.lanes[2]
     width, offsets = lane_count(array), layout.offsets
-    base = (lane // inner) * n_moved * inner + lane % inner
-    whole = lane + width <= n_lanes
-    if whole and lane % inner + width <= inner:
+    first = 2 * block * width
+    if first + 2 * width <= n_lanes and first % inner + 2 * width <= inner:
+        base = (first // inner) * n_moved * inner + first % inner
         for m in range(n_moved):
+            here, at = base + m * inner, offsets[m]
             if outward:
-                store(array, base + m * inner, load(work, at + offsets[m]))
+                store(array, here, load(work, at))
+                store(array, here + width, load(work, size + at))
             else:
-                store(work, at + offsets[m], load(array, base + m * inner))
+                store(work, at, load(array, here))
+                store(work, size + at, load(array, here + width))
         return
-    done = 0
-    if whole and inner == 1:
-        while done + width <= n_moved:
-            if outward:
-                block_to_rows(array, base + done, n_moved, work, at, offsets, done)
-            else:
-                rows_to_block(array, base + done, n_moved, work, at, offsets, done)
-            done += width
-    for j in range(width):
-        start = ((lane + j) // inner) * n_moved * inner + (lane + j) % inner
-        for m in range(done, n_moved):
-            if lane + j >= n_lanes:
-                work[at + offsets[m] + j] = 0.0
-            elif outward:
-                array[start + m * inner] = work[at + offsets[m] + j]
-            else:
-                work[at + offsets[m] + j] = array[start + m * inner]
+    for part in range(2):
+        lane, at, done = first + part * width, part * size, 0
+        base = (lane // inner) * n_moved * inner + lane % inner
+        whole = lane + width <= n_lanes
+        if whole and lane % inner + width <= inner:
+            while done < n_moved:
+                if outward:
+                    store(array, base + done * inner, load(work, at + offsets[done]))
+                else:
+                    store(work, at + offsets[done], load(array, base + done * inner))
+                done += 1
+        elif whole and inner == 1:
+            while done + width <= n_moved:
+                if outward:
+                    block_to_rows(array, base + done, n_moved, work, at, offsets, done)
+                else:
+                    rows_to_block(array, base + done, n_moved, work, at, offsets, done)
+                done += width
+        for j in range(width):
+            start = ((lane + j) // inner) * n_moved * inner + (lane + j) % inner
+            for m in range(done, n_moved):
+                if lane + j >= n_lanes:
+                    work[at + offsets[m] + j] = 0.0
+                elif outward:
+                    array[start + m * inner] = work[at + offsets[m] + j]
+                else:
+                    work[at + offsets[m] + j] = array[start + m * inner]
 
 
 @njit(inline="always")
-def _transform(work: Array, re: int, im: int, layout: BlockLayout, scratch: int) -> None:
+def _transform(transform: int, work: Array, re: int, im: int, layout: BlockLayout, scratch: int) -> None:
     """Transform a block over its moved axes, last axis first."""
-    n_axes = len(layout.n_points)
+    n_axes = layout.counts[0]
     for step in range(n_axes):
         axis = n_axes - 1 - step
         n, stride = layout.n_points[axis], layout.strides[axis]
@@ -67,7 +84,17 @@ def _transform(work: Array, re: int, im: int, layout: BlockLayout, scratch: int)
         for c in range(layout.first_column[axis], layout.first_column[axis + 1]):
             at = layout.columns[c]
             transform_column(
-                work, re + at, im + at, stride, layout.plans, plan, layout.twiddles, twiddle, scratch, n
+                transform,
+                work,
+                re + at,
+                im + at,
+                stride,
+                layout.plans,
+                plan,
+                layout.twiddles,
+                twiddle,
+                scratch,
+                n,
             )
 
 
@@ -81,33 +108,33 @@ def _turn(
     sum is written such that it becomes one multiply-add, rounded once.
     """
     width, pairs, modes = lane_count(work), layout.pairs, turns.modes
-    n_terms, lanes, stored = modes.shape[1], turns.lanes, turns.stored
-    for p in range(len(pairs)):
-        here, there = pairs[p, 0], pairs[p, 1]
+    n_terms, lanes, stored = turns.n_terms[0], turns.lanes, turns.stored
+    for p in range(layout.counts[2]):
+        here, there, mode = pairs[2 * p], pairs[2 * p + 1], p * n_terms
         if here == there:
             for at in (here, im + here):
                 value = load(work, at)
                 store(work, at, value * scale + value * rest)
             continue
         if n_terms == 0:
-            at = (block * len(pairs) + p) * 2 * width
+            at = (block * layout.counts[2] + p) * 2 * width
             a, b = load(stored, at), load(stored, at + width)
         else:
             at = block * n_terms * 2 * width
-            a, b = load(lanes, at) * modes[p, 0], load(lanes, at + width) * modes[p, 0]
+            a, b = load(lanes, at) * modes[mode], load(lanes, at + width) * modes[mode]
             for j in range(1, n_terms):
                 at += 2 * width
-                a = a + load(lanes, at) * modes[p, j]
-                b = b + load(lanes, at + width) * modes[p, j]
+                a = a + load(lanes, at) * modes[mode + j]
+                b = b + load(lanes, at + width) * modes[mode + j]
         turn_pair(work, here, there, im, a * tau, b * tau, scale, rest)
 
 
 @njit(inline="always")
 def _separate(work: Array, im: int, layout: BlockLayout) -> None:
     """Modes q and -q of packed real functions a, b: Re a(q), Im a(q); Re b(q), Im b(q) in their places."""
-    half, pairs = work.dtype.type(0.5), layout.pairs
-    for p in range(len(pairs)):
-        here, there = pairs[p, 0], pairs[p, 1]
+    half, pairs = element(work, 0.5), layout.pairs
+    for p in range(layout.counts[2]):
+        here, there = pairs[2 * p], pairs[2 * p + 1]
         if here != there:
             fr, fi = load(work, here), load(work, im + here)
             gr, gi = load(work, there), load(work, im + there)
@@ -121,8 +148,8 @@ def _separate(work: Array, im: int, layout: BlockLayout) -> None:
 def _join(work: Array, im: int, layout: BlockLayout) -> None:
     """The reverse of :func:`_separate`."""
     pairs = layout.pairs
-    for p in range(len(pairs)):
-        here, there = pairs[p, 0], pairs[p, 1]
+    for p in range(layout.counts[2]):
+        here, there = pairs[2 * p], pairs[2 * p + 1]
         if here != there:
             ar, ai = load(work, here), load(work, there)
             br, bi = load(work, im + here), load(work, im + there)
@@ -134,6 +161,7 @@ def _join(work: Array, im: int, layout: BlockLayout) -> None:
 
 @njit(inline="always")
 def _kick(
+    transform: int,
     work: Array,
     size: int,
     scratch: int,
@@ -148,8 +176,8 @@ def _kick(
     ``y <- w + (tau/j) X y`` for j = order..1; w is the block, y alternates between the other two, and
     the last sum is made in the block itself.
     """
-    width, n_axes = lane_count(work), len(layout.n_points)
-    column = scratch + 4 * width * layout.n_points.max()
+    width, n_axes = lane_count(work), layout.counts[0]
+    column = scratch + 4 * width * layout.counts[1]
     most = drift.most[0]
     for step in range(order):
         state = 0 if step == 0 else 2 * size * (1 + (step - 1) % 2)
@@ -159,7 +187,7 @@ def _kick(
             n_terms = drift.n_terms[axis]
             if n_terms == 0:
                 continue
-            n, stride, spectral = layout.n_points[axis], layout.strides[axis], len(drift.weights) == 0
+            n, stride, spectral = layout.n_points[axis], layout.strides[axis], drift.most[1] == 0
             factor = tau / (order - step) / (n if spectral else 1)
             slopes = layout.wavenumbers if spectral else drift.weights
             slopes_at = layout.wavenumber_at[axis] if spectral else axis * 4
@@ -168,6 +196,7 @@ def _kick(
             for c in range(layout.first_column[axis], layout.first_column[axis + 1]):
                 at = layout.columns[c]
                 advect_column(
+                    transform,
                     work,
                     state + at,
                     base + at,
@@ -187,7 +216,7 @@ def _kick(
                     layout.twiddle_at[axis],
                     slopes,
                     slopes_at,
-                    work.dtype.type(factor),
+                    element(work, factor),
                     spectral,
                     column,
                     scratch,
@@ -196,6 +225,7 @@ def _kick(
 
 
 def run_blocks(
+    transform: int,
     source: Array,
     target: Array,
     layout: BlockLayout,
@@ -210,6 +240,8 @@ def run_blocks(
 
     Parameters
     ----------
+    transform : int
+        Address of that of a column (``transforms.compiled_transform``).
     source, target : array (outer * moved * inner,)
         May be the same.
     layout, turns, drift :
@@ -223,26 +255,26 @@ def run_blocks(
         First block, and the one after the last.
     work : array
     """
-    width = lane_count(source)
+    source, target, times, orders = pointer(source), pointer(target), pointer(times), pointer(orders)
+    layout, turns, drift, work = pointers(layout), pointers(turns), pointers(drift), pointer(work)
     size = layout.n_points[0] * layout.strides[0]
-    scratch = 6 * size if drift.n_terms.max() else 2 * size
-    half, tau = orders[2], work.dtype.type(times[1])
+    scratch = 6 * size if drift.most[0] else 2 * size
+    half, tau = orders[2], element(work, times[1])
     weight = 1.0 if half == 2 else 1.0 / layout.lanes[1]
-    scale = work.dtype.type(weight)
-    rest = work.dtype.type(weight - scale)
+    scale = element(work, weight)
+    rest = element(work, weight - scale)
     for block in range(blocks[0], blocks[1]):
         for stage in range(6):  # in, kick, transform and turn, transform back, kick, out
             if stage == 0 or stage == 5:
                 array = source if stage == 0 else target
-                for part in range(2):
-                    _copy(array, layout, work, part * size, (2 * block + part) * width, stage == 5)
+                _copy(array, layout, work, size, block, stage == 5)
             elif stage == 2 or stage == 3:
                 if half == 4 - stage or (tau == 0.0 and half == 0):
                     continue
                 re, im = (0, size) if stage == 2 else (size, 0)
                 for step in range(2):  # the transform is the first step there, the second one back
                     if step == stage - 2:
-                        _transform(work, re, im, layout, scratch)
+                        _transform(transform, work, re, im, layout, scratch)
                     elif stage == 2 or half == 2:
                         if half == 2:
                             _join(work, size, layout)
@@ -252,15 +284,16 @@ def run_blocks(
             else:
                 which = stage // 4
                 if orders[which]:
-                    _kick(work, size, scratch, layout, drift, block, times[2 * which], orders[which])
+                    _kick(
+                        transform, work, size, scratch, layout, drift, block, times[2 * which], orders[which]
+                    )
 
 
 def compiled(kept: bool) -> Any:
     """:func:`run_blocks` as machine code; ``kept`` between processes if there is a directory for it."""
-    options = {"nogil": True, "error_model": "numpy"}
     if kept:
         try:
-            return njit(cache=True, **options)(run_blocks)
+            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(run_blocks)
         except RuntimeError:  # neither the package nor the user has a directory that can be written
             pass
-    return njit(**options)(run_blocks)
+    return njit(no_cfunc_wrapper=True, **OPTIONS)(run_blocks)

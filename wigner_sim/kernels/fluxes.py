@@ -14,7 +14,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from wigner_sim.kernels.emission import INT, VECTOR_BYTES, Value, load, scalar_type, splat, store
-from wigner_sim.kernels.transforms import column_function, private_function
+from wigner_sim.kernels.pointers import data_of
+from wigner_sim.kernels.transforms import private_function, transform_type
 
 #: Half width of the central differences, order 8: points on either side of a column that repeat it.
 TAPS = 4
@@ -25,6 +26,7 @@ _TOGETHER = 4
 @intrinsic
 def advect_column(
     context: Any,
+    transform: Any,
     work: Any,
     state: Any,
     base: Any,
@@ -52,26 +54,27 @@ def advect_column(
     """Put ``base - factor d(V state)`` into ``goal``, all columns of blocks in ``work``.
 
     ``slopes[slopes_at:]`` holds the wavenumbers, or TAPS weights of central differences; ``column`` has
-    room for 2 (n + 2 TAPS) vectors.
+    room for 2 (n + 2 TAPS) vectors; ``transform`` is the address of that of a column.
     """
     index = types.intp
     signature = types.void(
-        work, *[index] * 6, moved, index, index, lanes, index, index, plans, index, twiddles, index,
+        index, work, *[index] * 6, moved, index, index, lanes, index, index, plans, index, twiddles, index,
         slopes, index, work.dtype, types.boolean, index, index,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def at(array: int, position: int) -> Any:
-            data = context.make_array(signature.args[array])(context, builder, args[array]).data
+            data = data_of(context, builder, signature.args[array], args[array])
             return builder.gep(data, [args[position]])
 
         function = _advection(builder.module, work.dtype.bitwidth)
-        blocks = [at(0, position) for position in (1, 2, 3)]
-        areas = [at(0, position) for position in (21, 22)]
+        transform = builder.inttoptr(args[0], transform_type(work.dtype.bitwidth).as_pointer())
+        blocks = [at(1, position) for position in (2, 3, 4)]
+        areas = [at(1, position) for position in (22, 23)]
         builder.call(
             function,
-            [*blocks, *areas, *args[4:7], at(7, 8), args[9], at(10, 11), args[12], at(13, 14), at(15, 16),
-             at(17, 18), args[19], builder.trunc(args[20], ir.IntType(1))],
+            [transform, *blocks, *areas, *args[5:8], at(8, 9), args[10], at(11, 12), args[13], at(14, 15),
+             at(16, 17), at(18, 19), args[20], builder.trunc(args[21], ir.IntType(1))],
         )  # fmt: skip
         return context.get_dummy_value()
 
@@ -83,10 +86,11 @@ def _advection(module: Any, bits: int) -> Any:
     if name in module.globals:
         return module.globals[name]
     number, steps = scalar_type(bits).as_pointer(), INT.as_pointer()
-    kinds = [number] * 5 + [INT] * 3 + [number, INT, number, INT, steps, number, number]
-    function = private_function(module, name, [*kinds, scalar_type(bits), ir.IntType(1)])
-    state, base, goal, column, scratch, size, stride, n = function.args[:8]
-    moved, point_step, lanes, n_terms, plan, twiddles, slopes, factor, spectral = function.args[8:]
+    kinds = [transform_type(bits).as_pointer()] + [number] * 5 + [INT] * 3
+    kinds += [number, INT, number, INT, steps, number, number, scalar_type(bits), ir.IntType(1)]
+    function = private_function(module, name, ir.FunctionType(ir.VoidType(), kinds))
+    transform, state, base, goal, column, scratch, size, stride, n = function.args[:9]
+    moved, point_step, lanes, n_terms, plan, twiddles, slopes, factor, spectral = function.args[9:]
     b = ir.IRBuilder(function.append_basic_block("entry"))
     width = INT(8 * VECTOR_BYTES // bits)
     # real and imaginary column, each with room for the repeated points
@@ -96,7 +100,6 @@ def _advection(module: Any, bits: int) -> Any:
     flux.emit(n)
     with b.if_else(spectral) as (by_transform, by_differences):
         with by_transform:
-            transform = column_function(module, bits)
             b.call(transform, [real, imaginary, width, plan, twiddles, scratch, n])
             minus = splat(b, b.fneg(factor))
             with cgutils.for_range(b, n) as loop:

@@ -57,6 +57,7 @@ class BlockLayout(NamedTuple):
     """Integer and twiddle tables of a block (see :func:`block_layout`); arrays over moved axes are joined."""
 
     lanes: Array  # n_lanes, n_moved, inner
+    counts: Array  # axes, points of the longest one, pairs of modes
     n_points: Array
     offsets: Array  # element of each moved point in a block
     strides: Array  # elements between neighbours along each axis
@@ -70,13 +71,14 @@ class BlockLayout(NamedTuple):
     twiddles: Array
     wavenumber_at: Array
     wavenumbers: Array
-    pairs: Array
+    pairs: Array  # (pairs * 2,), first element of modes q and -q
 
 
 class Turns(NamedTuple):
     """Turns of the exact flow per unit of time: sums of (function of q) x (function of the lane)."""
 
-    modes: Array  # (pairs, terms)
+    n_terms: Array  # (1,)
+    modes: Array  # (pairs * terms,)
     lanes: Array  # (blocks * terms * 2 * vector,)
     stored: Array  # (blocks * pairs * 2 * vector,), read if there are no terms
 
@@ -85,7 +87,7 @@ class Drift(NamedTuple):
     """Velocities along the moved axes: sums of (function of the moved point) x (function of the lane)."""
 
     n_terms: Array  # (axes,)
-    most: Array  # (1,), the largest of them
+    most: Array  # (2,), the largest of them; weights
     moved: Array  # (axes * moved points * most,)
     lanes: Array  # (blocks * axes * most * 2 * vector,)
     weights: Array  # of central differences over the spacing, (axes * taps,); empty: spectral derivatives
@@ -117,6 +119,7 @@ def block_layout(axes: MovedAxes, bits: int, lanes_per_vector: int) -> BlockLayo
     point_strides = np.array(
         [prod(axes.n_points[j + 1 :]) for j in range(len(axes.n_points))], dtype=np.int64
     )
+    pairs = mode_pairs(axes.n_points)
     starts = [np.nonzero(points[:, axis] == 0)[0] for axis in range(len(axes.n_points))]
     plans, twiddles = zip(*(column_plan(n, bits) for n in axes.n_points), strict=True)
     wavenumbers = [
@@ -125,6 +128,7 @@ def block_layout(axes: MovedAxes, bits: int, lanes_per_vector: int) -> BlockLayo
     ]
     return BlockLayout(
         lanes=np.array([axes.n_lanes, axes.n_moved, axes.inner], dtype=np.int64),
+        counts=np.array([len(axes.n_points), max(axes.n_points), len(pairs)], dtype=np.int64),
         n_points=np.array(axes.n_points, dtype=np.int64),
         offsets=offsets,
         strides=strides,
@@ -138,7 +142,7 @@ def block_layout(axes: MovedAxes, bits: int, lanes_per_vector: int) -> BlockLayo
         twiddles=np.concatenate(twiddles),
         wavenumber_at=_joined_at(wavenumbers),
         wavenumbers=np.concatenate(wavenumbers).astype(f"f{bits // 8}"),
-        pairs=offsets[mode_pairs(axes.n_points)],
+        pairs=offsets[pairs].ravel(),
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wigner_sim import aligned
 from wigner_sim.kernels.layout import (
     BlockLayout,
     Drift,
@@ -127,9 +131,10 @@ class BlockPass:
         kind = f"f{bits // 8}"
         if isinstance(self.symbol, np.ndarray):
             stored = _in_blocks(self.symbol[own] / (2 * np.pi), width).astype(kind).ravel()
-            return Turns(np.empty((len(own), 0), kind), np.empty(0, kind), stored)
+            return Turns(np.array([0]), np.empty(0, kind), np.empty(0, kind), stored)
         lanes = _in_blocks(self.symbol.lanes / (2 * np.pi), width).astype(kind).ravel()
-        return Turns(np.ascontiguousarray(self.symbol.own[own]).astype(kind), lanes, np.empty(0, kind))
+        modes = self.symbol.own[own].astype(kind)
+        return Turns(np.array([modes.shape[1]]), modes.ravel(), lanes, np.empty(0, kind))
 
     def _drift(self, bits: int, width: int) -> Drift:
         kind = f"f{bits // 8}"
@@ -151,7 +156,7 @@ class BlockPass:
             weights = np.outer(1 / np.array(spacing), CENTRAL_DIFFERENCE).ravel()
         return Drift(
             n_terms,
-            np.array([most]),
+            np.array([most, len(weights)]),
             moved.ravel().astype(kind),
             joined.ravel().astype(kind),
             weights.astype(kind),
@@ -161,16 +166,31 @@ class BlockPass:
 def compiled_kernel(module: str, dtype: Any, nothing_to_do: tuple[Any, ...]) -> Any:
     """The kernel of a module for one precision; compiled anew if what was kept of it cannot be read."""
     if (module, dtype) not in _kernels:
-        compiled = importlib.import_module(module).compiled
-        kernel = compiled(kept=True)
-        try:
-            kernel(*nothing_to_do)
-        except Exception as error:  # whatever reading a damaged file may raise
-            _log.warning("the kept kernels are unusable (%s): compiled for this process only", error)
-            kernel = compiled(kept=False)
-            kernel(*nothing_to_do)
+        with _without_collection():
+            compiled = importlib.import_module(module).compiled
+            transforms = importlib.import_module("wigner_sim.kernels.transforms")
+            transform = transforms.compiled_transform(8 * dtype.itemsize).address
+            kernel = partial(compiled(kept=True), transform)
+            try:
+                kernel(*nothing_to_do)
+            except Exception as error:  # whatever reading a damaged file may raise
+                _log.warning("the kept kernels are unusable (%s): compiled for this process only", error)
+                kernel = partial(compiled(kept=False), transform)
+                kernel(*nothing_to_do)
         _kernels[module, dtype] = kernel
     return _kernels[module, dtype]
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """For compiling: its many objects live until the end, and looking for dead ones takes a tenth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _in_blocks(values: Array, width: int) -> Array:
@@ -186,9 +206,7 @@ def workspace(size: int, dtype: Any) -> Array:
     """A scratch array of this thread, grown when needed and aligned to cache lines."""
     spaces = _local.__dict__.setdefault("spaces", {})
     if dtype not in spaces or spaces[dtype].size < size:
-        raw = np.empty(size * dtype.itemsize + 64, dtype=np.uint8)
-        start = -raw.ctypes.data % 64
-        spaces[dtype] = raw[start : start + size * dtype.itemsize].view(dtype)
+        spaces[dtype] = aligned.empty(size, dtype)
     return spaces[dtype]
 
 

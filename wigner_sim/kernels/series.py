@@ -18,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from wigner_sim.kernels.layout import BlockLayout, ModeTables
+from wigner_sim.kernels.pointers import OPTIONS, element, pointer, pointers
 from wigner_sim.kernels.transforms import transform_column
 from wigner_sim.kernels.vectors import block_to_listed_rows, lane_count, listed_rows_to_block, load, store
 
@@ -54,25 +55,40 @@ def _copy_rows(
                 work[at + layout.offsets[m] + j] = modes[row + m]
 
 
-@njit(inline="always")
+@njit(**OPTIONS)
 def _transform(
-    work: Array, re: int, im: int, scratch: int, layout: BlockLayout, first: Array, columns: Array
+    transform: int,
+    work: Array,
+    re: int,
+    im: int,
+    scratch: int,
+    layout: BlockLayout,
+    n_axes: int,
+    first: Array,
+    columns: Array,
 ) -> None:
     """Transform these columns of a block, last axis first; backward with ``re`` and ``im`` exchanged."""
-    n_axes = len(layout.n_points)
     for number in range(n_axes):
         axis = n_axes - 1 - number
         for c in range(first[axis], first[axis + 1]):
             transform_column(
-                work, re + columns[c], im + columns[c], layout.strides[axis], layout.plans,
-                layout.plan_at[axis], layout.twiddles, layout.twiddle_at[axis], scratch,
-                layout.n_points[axis],
+                transform, work, re + columns[c], im + columns[c], layout.strides[axis],
+                layout.plans, layout.plan_at[axis], layout.twiddles, layout.twiddle_at[axis],
+                scratch, layout.n_points[axis],
             )  # fmt: skip
 
 
 @njit(inline="always")
 def _multiply_symbol(
-    work: Array, of: int, goal: int, size: int, layout: BlockLayout, tables: ModeTables, block: int, p: int
+    work: Array,
+    of: int,
+    goal: int,
+    size: int,
+    layout: BlockLayout,
+    tables: ModeTables,
+    n_kept: int,
+    block: int,
+    p: int,
 ) -> None:
     """``-i (QQQ - qqq)`` times the modes that are kept, zero at the others."""
     width, d, n = lane_count(work), tables.d[0], layout.lanes[1]
@@ -84,15 +100,17 @@ def _multiply_symbol(
         load(tables.q, at + l * width),
     )
     plain = qi * qj * ql
-    for m in tables.kept:
+    for number in range(n_kept):
+        m = tables.kept[number]
         turned = (qi + tables.turn[i * n + m]) * (qj + tables.turn[j * n + m]) * (ql + tables.turn[l * n + m])
         symbol, place = turned - plain, layout.offsets[m]
         store(work, goal + place, load(work, of + size + place) * symbol)
         store(work, goal + size + place, load(work, of + place) * (plain - turned))
     nothing = plain - plain
-    for m in tables.dropped:
-        store(work, goal + layout.offsets[m], nothing)
-        store(work, goal + size + layout.offsets[m], nothing)
+    for number in range(n - n_kept):
+        place = layout.offsets[tables.dropped[number]]
+        store(work, goal + place, nothing)
+        store(work, goal + size + place, nothing)
 
 
 @njit(inline="always")
@@ -111,6 +129,7 @@ def _add_product(
 
 
 def run_series(
+    transform: int,
     modes: Array,
     layout: BlockLayout,
     tables: ModeTables,
@@ -124,6 +143,8 @@ def run_series(
 
     Parameters
     ----------
+    transform : int
+        Address of that of a column (``transforms.compiled_transform``).
     modes : array (modes * moved,)
         Rows of functions of k, see ``passes.TO_MODES``.
     layout, tables :
@@ -140,26 +161,35 @@ def run_series(
     """
     size = layout.n_points[0] * layout.strides[0]
     y, total, one, scratch = 2 * size, 4 * size, 6 * size, 8 * size
-    back = work.dtype.type(1.0 / layout.lanes[1])
+    n_axes, n_products, n_kept = len(layout.n_points), len(tables.axes) // 3, len(tables.kept)
+    layout, tables, modes, work = pointers(layout), pointers(tables), pointer(modes), pointer(work)
+    whole, columns = layout.first_column, layout.columns
+    back = element(work, 1.0 / layout.lanes[1])
     for block in range(blocks[0], blocks[1]):
         count = stages[2 * block]
         for part in range(2):
             _copy_rows(modes, layout, tables, block, part, work, part * size, False)
-        _transform(work, 0, size, scratch, layout, layout.first_column, layout.columns)
+        _transform(transform, work, 0, size, scratch, layout, n_axes, whole, columns)
         for step in range(count * stages[2 * block + 1]):
-            factor = work.dtype.type(steps[block] * factors[count, step % count])
+            factor = element(work, steps[block] * factors[count, step % count])
             source = y if step % count else 0
             goal = y if (step + 1) % count else 0
-            for p in range(len(tables.axes) // 3):
-                _multiply_symbol(work, source, one, size, layout, tables, block, p)
-                _transform(work, one + size, one, scratch, layout, tables.first_spread, tables.spread)
+            for p in range(n_products):
+                _multiply_symbol(work, source, one, size, layout, tables, n_kept, block, p)
+                _transform(
+                    transform, work, one + size, one, scratch, layout, n_axes,
+                    tables.first_spread, tables.spread,
+                )  # fmt: skip
                 _add_product(work, one, total, size, layout, tables, p)
-            _transform(work, total, total + size, scratch, layout, tables.first_gathered, tables.gathered)
-            for m in tables.kept:
-                for part in range(0, 2 * size, size):
-                    at = part + layout.offsets[m]
+            _transform(
+                transform, work, total, total + size, scratch, layout, n_axes,
+                tables.first_gathered, tables.gathered,
+            )  # fmt: skip
+            for number in range(n_kept):
+                for part in range(2):
+                    at = part * size + layout.offsets[tables.kept[number]]
                     store(work, goal + at, load(work, at) + load(work, total + at) * factor)
-        _transform(work, size, 0, scratch, layout, layout.first_column, layout.columns)
+        _transform(transform, work, size, 0, scratch, layout, n_axes, whole, columns)
         for at in range(0, 2 * size, lane_count(work)):
             store(work, at, load(work, at) * back)
         for part in range(1, -1, -1):  # real parts last: a mode that is its own partner has one row for both
@@ -168,10 +198,9 @@ def run_series(
 
 def compiled(kept: bool) -> Any:
     """:func:`run_series` as machine code; ``kept`` between processes if there is a directory for it."""
-    options = {"nogil": True, "error_model": "numpy"}
     if kept:
         try:
-            return njit(cache=True, **options)(run_series)
+            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(run_series)
         except RuntimeError:  # neither the package nor the user has a directory that can be written
             pass
-    return njit(**options)(run_series)
+    return njit(no_cfunc_wrapper=True, **OPTIONS)(run_series)

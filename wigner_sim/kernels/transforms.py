@@ -6,24 +6,30 @@ Self-sorting passes (Stockham; Van Loan, Computational Frameworks for the FFT, 1
 radix up to 8 run between the column and a scratch area that stays in the first-level cache.
 
 The backward transform is the forward one with real and imaginary part exchanged; neither is normalised.
+
+All kernels call one compiled transform by its address: optimising it takes a third of what a kernel takes to
+compile.  numba keeps it by the time stamp of this file alone: after a change to ``emission``, touch it.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import cfunc, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from wigner_sim.kernels.emission import INT, VECTOR_BYTES, load, scalar_type, splat, store, transform
 from wigner_sim.kernels.plans import RADICES
+from wigner_sim.kernels.pointers import OPTIONS, data_of
 
 
 @intrinsic
 def transform_column(
     context: Any,
+    transform: Any,
     work: Any,
     re: Any,
     im: Any,
@@ -37,41 +43,74 @@ def transform_column(
 ) -> Any:
     """Transform n vectors at ``work[re + j stride]``, ``work[im + j stride]``.
 
-    The plan starts at ``plans[plan_at]``, its twiddles at ``twiddles[twiddle_at]``; 4 n vectors from
-    ``work[scratch]`` on are overwritten.
+    ``transform`` is the address of :func:`compiled_transform`.  The plan starts at ``plans[plan_at]``, its
+    twiddles at ``twiddles[twiddle_at]``; 4 n vectors from ``work[scratch]`` on are overwritten.
     """
     index = types.intp
-    signature = types.void(work, *[index] * 3, plans, index, twiddles, index, index, index)
+    signature = types.void(index, work, *[index] * 3, plans, index, twiddles, index, index, index)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def at(array: int, *positions: int) -> list[Any]:
-            data = context.make_array(signature.args[array])(context, builder, args[array]).data
+            data = data_of(context, builder, signature.args[array], args[array])
             return [builder.gep(data, [args[position]]) for position in positions]
 
-        real, imaginary, area = at(0, 1, 2, 8)
-        function = column_function(builder.module, work.dtype.bitwidth)
-        builder.call(function, [real, imaginary, args[3], *at(4, 5), *at(6, 7), area, args[9]])
+        real, imaginary, area = at(1, 2, 3, 9)
+        function = builder.inttoptr(args[0], transform_type(work.dtype.bitwidth).as_pointer())
+        builder.call(function, [real, imaginary, args[4], *at(5, 6), *at(7, 8), area, args[10]])
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def private_function(module: Any, name: str, arguments: list[Any]) -> Any:
+@intrinsic
+def _emitted_transform(
+    context: Any, re: Any, im: Any, stride: Any, plan: Any, twiddles: Any, scratch: Any, n: Any
+) -> Any:
+    signature = types.void(re, im, types.intp, plan, twiddles, scratch, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.call(_column_function(builder.module, re.dtype.bitwidth), args)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _transform(re: Any, im: Any, stride: int, plan: Any, twiddles: Any, scratch: Any, n: int) -> None:
+    _emitted_transform(re, im, stride, plan, twiddles, scratch, n)
+
+
+@cache
+def compiled_transform(bits: int) -> Any:
+    """The transform of a column as machine code, the same for all kernels; kept between processes."""
+    number, index = types.CPointer(types.float64 if bits == 64 else types.float32), types.intp
+    signature = types.void(number, number, index, types.CPointer(types.int64), number, number, index)
+    try:
+        return cfunc(signature, cache=True, **OPTIONS)(_transform)
+    except Exception:  # nowhere to keep it, or whatever reading a damaged file may raise
+        return cfunc(signature, **OPTIONS)(_transform)
+
+
+def transform_type(bits: int) -> Any:
+    """Type of a function (re, im, stride, plan, twiddles, scratch, n)."""
+    number, steps = scalar_type(bits).as_pointer(), INT.as_pointer()
+    return ir.FunctionType(ir.VoidType(), [number, number, INT, steps, number, number, INT])
+
+
+def private_function(module: Any, name: str, kind: Any) -> Any:
     """A function that is compiled on its own and called, never inlined."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    function = ir.Function(module, kind, name)
     function.linkage = "internal"
     for attribute in ("noinline", "nounwind"):
         function.attributes.add(attribute)
     return function
 
 
-def column_function(module: Any, bits: int) -> Any:
+def _column_function(module: Any, bits: int) -> Any:
     """Function (re, im, stride, plan, twiddles, scratch, n): passes column -> scratch -> ... -> column."""
     name = f"wigner_sim.column.f{bits}"
     if name in module.globals:
         return module.globals[name]
-    number, steps = scalar_type(bits).as_pointer(), INT.as_pointer()
-    function = private_function(module, name, [number, number, INT, steps, number, number, INT])
+    function = private_function(module, name, transform_type(bits))
     re, im, stride, plan, twiddles, scratch, n = function.args
     b = ir.IRBuilder(function.append_basic_block("entry"))
     width = INT(8 * VECTOR_BYTES // bits)
@@ -123,7 +162,8 @@ def _pass_function(module: Any, bits: int, radix: int, twiddled: bool) -> Any:
     if name in module.globals:
         return module.globals[name]
     number = scalar_type(bits).as_pointer()
-    function = private_function(module, name, [number] * 4 + [INT] * 4 + [number])
+    kind = ir.FunctionType(ir.VoidType(), [number] * 4 + [INT] * 4 + [number])
+    function = private_function(module, name, kind)
     xr, xi, yr, yi, x_stride, y_stride, m, s, twiddles = function.args
     b = ir.IRBuilder(function.append_basic_block("entry"))
     x_jump, y_jump = b.mul(x_stride, b.mul(s, m)), b.mul(y_stride, s)

@@ -1,4 +1,7 @@
-"""A numba type for one SIMD vector, with loads, stores and arithmetic; and the phase and transpose steps."""
+"""A numba type for one SIMD vector, with loads, stores and arithmetic; and the phase and transpose steps.
+
+Arrays may also be given by their first element, see :mod:`wigner_sim.kernels.pointers`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from numba.extending import intrinsic, models, register_model
 
 from wigner_sim.kernels import emission
 from wigner_sim.kernels.emission import INT, VECTOR_BYTES, Value, vector_type
+from wigner_sim.kernels.pointers import data_of
 
 
 class Vector(types.Type):
@@ -58,16 +62,12 @@ _register(operator.sub, operator.sub)
 _register(operator.mul, operator.mul)
 
 
-def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
-    return context.make_array(kind)(context, builder, array).data
-
-
 @intrinsic
 def load(context: Any, array: Any, index: Any) -> Any:
     """The vector that starts at ``array[index]``."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return emission.load(builder, _data(context, builder, signature.args[0], args[0]), args[1]).ir
+        return emission.load(builder, data_of(context, builder, signature.args[0], args[0]), args[1]).ir
 
     return Vector(array.dtype)(array, types.intp), generate
 
@@ -77,7 +77,9 @@ def store(context: Any, array: Any, index: Any, vector: Any) -> Any:
     """Put a vector where ``array[index]`` starts."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        emission.store(Value(builder, args[2]), _data(context, builder, signature.args[0], args[0]), args[1])
+        emission.store(
+            Value(builder, args[2]), data_of(context, builder, signature.args[0], args[0]), args[1]
+        )
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
@@ -107,7 +109,7 @@ def turn_pair(
     signature = types.void(work, index, index, index, turns_a, turns_b, work.dtype, work.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        real = _data(context, builder, signature.args[0], args[0])
+        real = data_of(context, builder, signature.args[0], args[0])
         imaginary, here, there = builder.gep(real, [args[3]]), args[1], args[2]
         scale, rest = (emission.splat(builder, builder.fmul(arg, arg.type(0.5))) for arg in args[6:])
         fr, fi = (emission.load(builder, part, here) for part in (real, imaginary))
@@ -151,7 +153,7 @@ def _transposing_listed(
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         count = 8 * VECTOR_BYTES // rows.dtype.bitwidth
-        table = _data(context, builder, signature.args[1], args[1])
+        table = data_of(context, builder, signature.args[1], args[1])
         places = [builder.gep(table, [builder.add(args[2], INT(j))]) for j in range(count)]
         rows_at = [builder.add(builder.load(place), args[6]) for place in places]
         whole = types.void(rows, index, index, block, index, offsets, index)
@@ -166,7 +168,7 @@ def _transpose_square(
 ) -> None:
     """Elements from ``rows_at`` on of some rows, and the vectors at ``block[at + offsets[first + j]]``."""
     row_data, block_data, offset_data = (
-        _data(context, builder, signature.args[j], args[j]) for j in (0, 3, 5)
+        data_of(context, builder, signature.args[j], args[j]) for j in (0, 3, 5)
     )
     offsets_at = [builder.gep(offset_data, [builder.add(args[6], INT(j))]) for j in range(len(rows_at))]
     block_at = [builder.add(args[4], builder.load(place)) for place in offsets_at]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from wigner_sim.kinetics.band_sources import BandSource, ClosedFormBand, General
 from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.equation import KineticEquation, split_equation, unsplit_equation
 from wigner_sim.kinetics.fused import FusedFlows
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.kinetics.velocity import stacked
@@ -130,7 +131,10 @@ class BandEvolution:
             return [FusedFlow(self, index) for index in range(len(equation.fused.names))]
         if not self.driven:
             return equation.flows
-        return [DrivenFlow(self, index) for index in range(len(equation.flows))]
+        return [
+            flow if index in self._timeless else DrivenFlow(self, index)
+            for index, flow in enumerate(equation.flows)
+        ]
 
     @cached_property
     def in_blocks(self) -> bool:
@@ -152,17 +156,43 @@ class BandEvolution:
     def _compose_in_blocks(
         self, w: FloatArray, out: FloatArray, t: float, dt: float, schedule: Schedule
     ) -> None:
-        """Flows between two moves of the time go to the blocks together."""
-        source, waiting = w, []
+        """Flows between two moves of the time go to the blocks together.
+
+        What does not depend on time needs no coefficients of its own time: it goes with what comes next, at
+        the end of the schedule with what came before.
+        """
+        source, waiting, asked, used = w, [], False, t
         for which, fraction in schedule:
             if which is not None:
-                waiting.append((self._fused(t).names[which], fraction * dt))
+                waiting.append((self._names[which], fraction * dt))
+                asked = asked or which not in self._timeless
             elif self.driven:
-                if waiting:
+                if asked:
                     self._fused(t).advance(source, out, waiting, t)
-                    source, waiting = out, []
+                    source, waiting, asked, used = out, [], False, t
                 t += fraction * dt
-        self._fused(t).advance(source, out, waiting, t)
+        used = t if asked else used
+        self._fused(used).advance(source, out, waiting, used)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """Flows of the blocks, the same at all times."""
+        return self._fused(0.0).names
+
+    @cached_property
+    def _magnetic(self) -> MagneticMoyal | None:
+        """Third derivatives of E(k) with a field, which have tables of their own, the same at all times."""
+        return self._fused(0.0).magnetic
+
+    @cached_property
+    def _timeless(self) -> frozenset[int]:
+        """Flows that are the same at all times: streaming under E(k), and third derivatives of E(k)."""
+        if not self.driven:
+            return frozenset()  # nobody asks
+        if isinstance(self._source, GeneralBand) or not self.grid.n_x:
+            return frozenset()
+        names = self._names if self.in_blocks else ("A",)
+        return frozenset(index for index, name in enumerate(names) if name in "MA")
 
     def _fused(self, t: float) -> FusedFlows:
         fused = self.equation(t).fused
@@ -190,6 +220,8 @@ class BandEvolution:
             )
         else:
             equation = unsplit_equation(coefficients, self.options, coefficients.velocity)
+        if self.driven and t and equation.fused is not None and equation.fused.magnetic is not None:
+            equation = replace(equation, fused=replace(equation.fused, magnetic=self._magnetic))
         if not self.driven:  # the set-up needs far more memory than the steps
             fourier.forget_plans()
             give_memory_back()

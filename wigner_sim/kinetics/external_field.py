@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -62,7 +63,13 @@ class ExternalField:
             result = result - force[positions[0]]
         return result
 
+    def monomials(self, space: SymbolSpace, wanted: Iterable[Monomial]) -> dict[Monomial, FloatArray]:
+        """Several of them, each derivative made once."""
+        wanted = set(wanted)
+        factors = {index: self.derivative(space, index) for index in set().union(*wanted)}
+        one = np.ones((1,) * space.grid.n_axes)
+        return {each: reduce(np.multiply, [factors[index] for index in each], one) for each in wanted}
+
     def monomial(self, space: SymbolSpace, monomial: Monomial) -> FloatArray:
         """Product of derivatives, shape (*x, 1..)."""
-        factors = [self.derivative(space, index) for index in monomial]
-        return reduce(np.multiply, factors, np.ones((1,) * space.grid.n_axes))
+        return self.monomials(space, [monomial])[monomial]

@@ -149,10 +149,11 @@ class ProductBand:
         """The velocity (or what is left of it beside the exact flows) at one time, as products."""
         grid = space.grid
         components = self.remainder if remainder else self.velocity
-        factors = []
-        for a in self._kept(grid):
+        kept, factors = self._kept(grid), []
+        monomials = field.monomials(space, (each for a in kept for each in components[a].terms))
+        for a in kept:
             terms = components[a].terms
-            x = [field.monomial(space, monomial) for monomial in terms]
+            x = [monomials[monomial] for monomial in terms]
             x = [np.broadcast_to(f, (*grid.n_x, *(1,) * grid.n_momentum_axes)).reshape(grid.n_x) for f in x]
             k = [
                 np.broadcast_to(c.reshape(c.shape[-grid.n_momentum_axes :]), grid.n_k) for c in terms.values()
@@ -175,8 +176,9 @@ class ProductBand:
 
     def _evaluate(self, values: SumOfProducts, space: SymbolSpace, field: ExternalField) -> Array:
         total: Array = np.zeros((1,) * space.grid.n_axes)
+        monomials = field.monomials(space, values.terms)
         for monomial, coefficient in values.terms.items():
-            total = total + field.monomial(space, monomial) * self._coefficients(coefficient, space.grid)
+            total = total + monomials[monomial] * self._coefficients(coefficient, space.grid)
         return total
 
 
