@@ -15,7 +15,8 @@ VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+# Each worker begins with its own part of the files, so that what a file's tests share is made once.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 DEMO_CASE := cases/texture_1d
 
 # Stamps: installing again is only due when pyproject.toml is newer than the last installation.

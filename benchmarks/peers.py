@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyfftw
+from engine_candidates import naive_rk4_step
 
 from wigner_sim.case import Case
 from wigner_sim.problem import build_problem
@@ -94,10 +95,7 @@ class NaiveNumpy(WrittenOut):
         return total
 
     def step(self, f, h):
-        k_1 = self.rate(f)
-        k_2 = self.rate(f + h / 2 * k_1)
-        k_3 = self.rate(f + h / 2 * k_2)
-        return f + h / 6 * (k_1 + 2 * k_2 + 2 * k_3 + self.rate(f + h * k_3))
+        return naive_rk4_step(self.rate, f, h)
 
 
 class Pyfftw(WrittenOut):

@@ -26,7 +26,7 @@ TINY = {
     "center_x": ("12.0", "6.0"),
     "width_k": ("0.6", "0.6"),
 }
-OUTPUT = "\n[output]\nscalars_every = 0.1\nfields_every = 0.1\nphase_every = 0.2\n"
+OUTPUT = "\n[output]\nscalars_every = 0.2\nfields_every = 0.1\nphase_every = 0.2\n"
 
 
 def tiny_text(text: str) -> str:

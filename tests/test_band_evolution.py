@@ -20,6 +20,7 @@ from systems import (
 )
 
 from wigner_sim.errors import CaseError
+from wigner_sim.kinetics import band_evolution
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.effective_band import central_difference, phase_space_velocity
@@ -214,3 +215,12 @@ def test_driven_coefficients_follow_the_hamiltonian():
     evolution = system.evolution(2, refresh_interval=0.5)
     expected = unsplit_equation(evolution.effective(t), EquationOptions(2)).rhs(w, t)
     assert relative(evolution.rhs(w, t) - expected, expected) < 1e-4
+
+
+@pytest.mark.parametrize(("n", "calls"), [(256, 1), (254, 0)])
+def test_memory_is_given_back_after_the_set_up_of_a_large_grid(n, calls, monkeypatch):
+    """The search for it costs as much as the whole set-up of a small one."""
+    given_back = []
+    monkeypatch.setattr(band_evolution, "give_memory_back", lambda: given_back.append(n))
+    separable_chain(n=n).evolution(1).equation()
+    assert len(given_back) == calls

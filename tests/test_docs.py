@@ -20,7 +20,7 @@ import matplotlib as mpl
 import pytest
 from shipped import CASES, ROOT, tiny_copy, tiny_text
 
-from wigner_sim import cli
+from wigner_sim import cli, movies
 from wigner_sim.case import Case, case_keys, load_case
 from wigner_sim.errors import EXIT_CODES
 
@@ -62,9 +62,13 @@ def page_id(page: Path) -> str:
 
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
-    """Working directory with tiny copies of the cases, and figures that need no screen."""
+    """Working directory with tiny copies of the cases, and figures that need no screen.
+
+    Movies have a quarter of the pixels in each direction, laid out as ever: nobody looks at them.
+    """
     tiny_copy(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(movies, "DPI", movies.DPI / 4)
     monkeypatch.setattr(sys, "argv", ["python"])
     with mpl.rc_context({"backend": "Agg"}):
         yield tmp_path

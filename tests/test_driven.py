@@ -136,7 +136,7 @@ def test_a_drive_that_stands_still_is_no_drive():
 # --- Thouless pump ---
 
 
-def pumped_charge(order, period, n_times=48, **parameters):
+def pumped_charge(order, period, n_times=24, **parameters):
     """``int dt int dk/(2 pi) D V_x`` of a filled band over a cycle of (t1 - t2, Delta)."""
     angle = f"2*pi*t/{period!r}"
     cycle = {"t1": f"0.6 + 0.3*cos({angle})", "t2": f"0.6 - 0.3*cos({angle})", "delta": f"0.5*sin({angle})"}
@@ -188,7 +188,9 @@ def slopes_of(orders=(1, 2)):
     return {order: slopes["f_max"] for order, (_, slopes) in measured.items()}
 
 
+@pytest.mark.slow
 def test_slopes_of_a_driven_texture():
+    """The undisturbed side of the two below; a ramp has its slopes tested in test_signature.py."""
     for order, found in slopes_of().items():
         assert found == pytest.approx(order + 1, abs=0.25), order
 

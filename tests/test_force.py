@@ -62,7 +62,7 @@ def test_alternating_drive_localizes(amplitude):
     system = under_force(named("cosine_band", {"t1": t1}, None, (48,), 48, 32), drive, True)
     w, end = packet(system.grid), 2 * 2 * np.pi / omega
     k, weight = system.grid.axis_points[1], w.sum(axis=0) / w.sum()
-    propagator = Propagator(system.evolution(2, split=True), STEPPERS["blanes_moan4"], w, 0.05)
+    propagator = Propagator(system.evolution(2, split=True), STEPPERS["blanes_moan4"], w, 0.1)
     moved = mean_position(propagator.advance_to(end), system.grid) - mean_position(w, system.grid)
 
     def speed(t):

@@ -29,9 +29,28 @@ POSTPROCESS = Path(__file__).parents[1] / "postprocess"
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
     """A quarter of the pixels in each direction: the tests look at numbers, not at beauty."""
-    monkeypatch.setattr(movies, "WIDTH", 16 * 20 / 25)
-    monkeypatch.setattr(movies, "HEIGHT", 16 * 12 / 25)
-    monkeypatch.setattr(movies, "DPI", 25)
+    shrink(monkeypatch)
+
+
+def shrink(patch):
+    patch.setattr(movies, "WIDTH", 16 * 20 / 25)
+    patch.setattr(movies, "HEIGHT", 16 * 12 / 25)
+    patch.setattr(movies, "DPI", 25)
+
+
+@pytest.fixture(scope="module")
+def one_picture():
+    """A picture that is laid out once for the tests that look at files."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch)
+        return MoviePicture(small_run(), None, None, 100)
+
+
+@pytest.fixture
+def ready_made(one_picture, monkeypatch):
+    """Movies of :func:`small_run` without the making of its picture, which is most of their time."""
+    monkeypatch.setattr(movies, "MoviePicture", lambda *_: one_picture)
+    return one_picture
 
 
 def small_run(**options):
@@ -77,8 +96,8 @@ def test_gif_has_every_frame_for_the_right_time(tmp_path):
         assert gif.info["loop"] == 0
 
 
-def test_gif_shows_what_was_rendered(tmp_path):
-    picture = MoviePicture(small_run(), None, None, 10)
+def test_gif_shows_what_was_rendered(tmp_path, ready_made):
+    picture = ready_made
     make_movie(small_run(), tmp_path / "a", formats=["gif"])
     with Image.open(tmp_path / "a.gif") as gif:
         for number, time in enumerate(picture.times):
@@ -184,7 +203,7 @@ def test_one_frame_at_a_time_is_read(tmp_path):
     assert not run.phase["f"].variable._in_memory
 
 
-def test_mp4_is_written_with_its_metadata(tmp_path):
+def test_mp4_is_written_with_its_metadata(tmp_path, ready_made):
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
     movie = make_movie(small_run(), tmp_path / "a", fps=10)
     assert movie.files == (tmp_path / "a.gif", tmp_path / "a.mp4")
@@ -197,7 +216,7 @@ def test_mp4_is_written_with_its_metadata(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gif", "a.mp4"]
 
 
-def test_without_encoder_the_gif_is_written_and_a_note_says_so(tmp_path, monkeypatch):
+def test_without_encoder_the_gif_is_written_and_a_note_says_so(tmp_path, ready_made, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     movie = make_movie(small_run(), tmp_path / "a")
     assert [path.name for path in movie.files] == ["a.gif"]
@@ -205,7 +224,7 @@ def test_without_encoder_the_gif_is_written_and_a_note_says_so(tmp_path, monkeyp
     assert movie.frames_directory is None
 
 
-def test_frames_are_kept_if_the_encoder_fails(tmp_path, monkeypatch):
+def test_frames_are_kept_if_the_encoder_fails(tmp_path, ready_made, monkeypatch):
     class Failing:
         n_frames = 0
 
@@ -236,7 +255,7 @@ def test_frames_are_kept_if_the_encoder_fails(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # imageio-ffmpeg's unclosed pipe
-def test_a_real_encoder_that_dies_is_noticed(tmp_path, monkeypatch):
+def test_a_real_encoder_that_dies_is_noticed(tmp_path, ready_made, monkeypatch):
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
     write_frames, bad = imageio_ffmpeg.write_frames, {"codec": "no_such_codec", "ffmpeg_log_level": "quiet"}
     monkeypatch.setattr(
@@ -258,13 +277,11 @@ def test_an_interrupted_movie_leaves_nothing_behind(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_earlier_movies_are_kept_unless_told(tmp_path):
-    first = make_movie(small_run(), tmp_path / "a", formats=["gif"], max_frames=2).files
-    second = make_movie(small_run(), tmp_path / "a", formats=["gif"], max_frames=3).files
+def test_earlier_movies_are_kept_unless_told(tmp_path, ready_made):
+    first = make_movie(small_run(), tmp_path / "a", formats=["gif"]).files
+    second = make_movie(small_run(), tmp_path / "a", formats=["gif"]).files
     assert (first, second) == ((tmp_path / "a.gif",), (tmp_path / "a-1.gif",))
-    assert (
-        make_movie(small_run(), tmp_path / "a", formats=["gif"], max_frames=2, overwrite=True).files == first
-    )
+    assert make_movie(small_run(), tmp_path / "a", formats=["gif"], overwrite=True).files == first
 
 
 def test_one_sentence_errors(tmp_path):

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
 #: Effective bands kept at once: the stage times of one step of any scheme in the table.
 _KEPT_TIMES = 16
+#: Points from which on the memory that a set-up leaves behind is worth the search for it (0.1 s).
+_LARGE = 1 << 16
 
 
 def check_options(options: EquationOptions, separable: bool, magnetic: bool) -> None:
@@ -222,7 +225,7 @@ class BandEvolution:
             equation = unsplit_equation(coefficients, self.options, coefficients.velocity)
         if self.driven and t and equation.fused is not None and equation.fused.magnetic is not None:
             equation = replace(equation, fused=replace(equation.fused, magnetic=self._magnetic))
-        if not self.driven:  # the set-up needs far more memory than the steps
+        if not self.driven and prod(self.grid.shape) >= _LARGE:  # the set-up needs far more than the steps
             fourier.forget_plans()
             give_memory_back()
         return equation

@@ -249,6 +249,11 @@ def chebyshev_action(matrix: Any, orbitals: ComplexArray, z: float) -> ComplexAr
     n_terms = max(2, int(np.flatnonzero(np.abs(bessel) > 1e-17)[-1]) + 1)
     coefficients = 2 * (-1j) ** np.arange(n_terms) * bessel[:n_terms]
     coefficients[0] /= 2
+    return chebyshev_sum(matrix, orbitals, coefficients)
+
+
+def chebyshev_sum(matrix: Any, orbitals: ComplexArray, coefficients: NDArray) -> ComplexArray:
+    """``sum_n c_n T_n(A) psi`` of two or more coefficients, by the recurrence of the polynomials."""
     previous, current = orbitals, matrix @ orbitals
     result = coefficients[0] * previous + coefficients[1] * current
     for coefficient in coefficients[2:]:

@@ -22,6 +22,7 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.liouville.currents import current_of_waves, sparse_bonds
 from wigner_sim.liouville.evolution import (
     chebyshev_action,
+    chebyshev_sum,
     driven_orbitals,
     rescaled,
     spectral_bounds,
@@ -169,8 +170,8 @@ class LargeSystem:
 
         def project(columns: ComplexArray) -> ComplexArray:
             below, above = steps
-            inside = columns if above is None else _polynomial(matrix, columns, above)
-            return inside if below is None else inside - _polynomial(matrix, inside, below)
+            inside = columns if above is None else chebyshev_sum(matrix, columns, above)
+            return inside if below is None else inside - chebyshev_sum(matrix, inside, below)
 
         _check_projector(project, self.lattice.n_states)
         return project
@@ -263,16 +264,6 @@ def _fit(values: FloatArray, degree: int) -> FloatArray:
     coefficients = dct(values, type=2) / len(values)
     coefficients[0] /= 2
     return coefficients[:degree]
-
-
-def _polynomial(matrix: Matrix, columns: ComplexArray, coefficients: FloatArray) -> ComplexArray:
-    """``sum_n c_n T_n(A) psi``."""
-    previous, current = columns, matrix @ columns
-    result = coefficients[0] * previous + coefficients[1] * current
-    for coefficient in coefficients[2:]:
-        previous, current = current, 2 * (matrix @ current) - previous
-        result += coefficient * current
-    return result
 
 
 def _check_projector(project: Callable[[ComplexArray], ComplexArray], n_states: int) -> None:
