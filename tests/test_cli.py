@@ -341,3 +341,16 @@ def _toml(value):
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     return json.dumps(value)
+
+
+@pytest.mark.parametrize("tolerance", ["1e-40", "1e-14"])
+def test_a_tolerance_below_rounding_is_refused_with_the_smallest_sensible_one(case, capsys, tolerance):
+    step = ["--set", "time.step=auto", "--set"]
+    assert main(["check", str(case), *step, f"time.tolerance={tolerance}"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"wigner-sim: time.tolerance = {tolerance} is below rounding")
+    assert message.count("\n") == 1
+    smallest = message.split()[-1]
+    assert 1e-14 < float(smallest) < 1e-9
+    assert main(["check", str(case), *step, f"time.tolerance={smallest}"]) == 0
+    assert f"estimated error {smallest}" in capsys.readouterr().out
