@@ -113,6 +113,25 @@ def test_examples_are_listed_and_copied_without_their_runs(here, capsys):
         copy_example("weyl", "thouless_pump")
 
 
+def test_cases_of_ones_own_are_not_examples(here, monkeypatch, capsys):
+    shutil.copytree(ROOT / "cases", here / "cases", ignore=shutil.ignore_patterns("runs"))
+    shutil.copytree(here / "cases" / "weyl", here / "cases" / "mine")
+    monkeypatch.setattr(starting_points, "PACKAGE", here / "wigner_sim")
+    assert main(["examples"]) == 0
+    listed = capsys.readouterr().out
+    assert "weyl" in listed
+    assert "mine" not in listed
+    runpy.run_path(str(ROOT / "setup.py"))["copy_cases"](here / "cases", here / "built")
+    assert not (here / "built" / "mine").exists()
+
+
+def test_the_list_of_shipped_cases_is_sorted_and_complete():
+    """A case with a description and in the gallery is one that is shipped."""
+    gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\.\./cases/(\w+)/README\.md", gallery)
+    assert sorted(shown) == list(examples()) == sorted(examples())
+
+
 def test_the_build_puts_the_cases_into_the_package(tmp_path, monkeypatch):
     """What setup.py adds to a wheel is found again, without the repository beside it."""
     package = tmp_path / "site-packages" / "wigner_sim"

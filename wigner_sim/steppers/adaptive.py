@@ -89,8 +89,9 @@ def choose_step(
             trial *= max(0.25, min(0.9, factor))
     if gain < 1 and np.isfinite(lowest):
         raise CaseError(
-            f"time.tolerance = {tolerance:g} is below rounding: with shorter steps the estimated error over the "
-            f"run does not fall below {lowest:.2g} of max|w|; the smallest sensible value is {2 * lowest:.0e}"
+            f"time.tolerance = {tolerance:g} is below rounding: with shorter steps the estimated error over "
+            f"the run does not fall below {lowest:.2g} of max|w|; the smallest sensible value is "
+            f"{2 * lowest:.0e}"
         )
     if trial == duration:
         reason = f"the whole duration in one step is within the tolerance {tolerance:g}"
