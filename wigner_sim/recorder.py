@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,16 @@ from wigner_sim.validity import VALIDITY, ValidityMeter
 STREAMS = ("scalars", "fields", "phase")
 DRIFTS = {"particle_number_drift": "particle_number", "energy_drift": "energy"}
 FACE_NAMES = {"f": "band density f", "w": "density w that is stepped", "c": "occupation c"}
+
+
+@runtime_checkable
+class WithWholeFields(Protocol):
+    """A system among whose ``local_fields`` are some of all bands together, each (*x)."""
+
+    @property
+    def whole_fields(self) -> Mapping[str, tuple[str, str]]:
+        """Long name and equation, by name."""
+        ...
 
 
 class Recorder:
@@ -210,9 +220,13 @@ def validity_variables(names: Sequence[str]) -> list[VariableSpec]:
 
 
 def local_field_variables(stack: PhaseSpaceSystem, grid: PhaseSpaceGrid) -> list[VariableSpec]:
-    """Variables of what couplings solve for at every position."""
+    """Variables of what couplings solve for at every position, and of all bands together."""
     dims = ("time", "band", *grid.position_names)
-    return [VariableSpec(name, dims, "1", about) for name, about in stack.local_field_descriptions.items()]
+    specs = [VariableSpec(name, dims, "1", about) for name, about in stack.local_field_descriptions.items()]
+    if isinstance(stack, WithWholeFields):
+        dims = ("time", *grid.position_names)
+        specs += [VariableSpec(name, dims, "1", *about) for name, about in stack.whole_fields.items()]
+    return specs
 
 
 def relative_drifts(
