@@ -105,9 +105,11 @@ class Progress:
 
 
 def duration_text(seconds: float) -> str:
-    """``3h05m``, ``2m40s``, ``12s``, ``0.35s``; ``?`` for what is not known."""
+    """``3h05m``, ``2m40s``, ``12s``, ``0.35s``, ``4.2ms``; ``?`` for what is not known."""
     if not math.isfinite(seconds):
         return "?"
+    if 0 < seconds < 0.01:
+        return f"{1e3 * seconds:.2g}ms"
     if seconds < 10:
         return f"{seconds:.2g}s"
     minutes, rest = divmod(round(seconds), 60)

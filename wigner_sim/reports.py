@@ -45,7 +45,10 @@ def check_report(prepared: Prepared) -> str:
         lines.append(line)
     n_steps = steps_to_end(prepared.case.output, problem.duration, prepared.propagator.dt)
     dt, reason = prepared.propagator.dt, prepared.step_reason
-    lines.append(f"step: {dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({reason})")
+    length = f"{dt:.6g}"
+    if n_steps > np.ceil(problem.duration / dt * (1 - 1e-9)):
+        length = f"up to {dt:.6g}, shorter as one ends at every record"
+    lines.append(f"step: {length}, {n_steps} steps to t = {problem.duration:g} ({reason})")
     lines += _resource_lines(prepared, n_steps)
     if prepared.case.sweep is not None:
         plan = sweep_plan(prepared.case)
