@@ -116,8 +116,9 @@ def resume(
     reached = checkpoint["propagator"]["time"]
     # a run that was killed between its last checkpoint and its last word still has to say that it is complete
     if reached > case.time.end or (reached == case.time.end and _says_complete(directory)):
+        where = "is complete (t = {:g})" if _says_complete(directory) else "has reached t = {:g} already"
         remedy = "extend it with --until" if until is None else "it can only be extended"
-        raise CaseError(f"{directory.path}: the run is complete (t = {reached:g}); {remedy}")
+        raise CaseError(f"{directory.path}: the run {where.format(reached)}; {remedy}")
     prepared = prepare_resumed(case, checkpoint)
     if until is not None:
         with directory.lock():
