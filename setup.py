@@ -10,12 +10,14 @@ ROOT = Path(__file__).parent
 
 
 def copy_cases(source: Path, target: Path) -> None:
-    """Copy the files of all cases, without what runs of them left behind."""
-    for file in sorted(source.glob("*/*")):
-        if file.is_file() and (file.parent / "case.toml").is_file():
-            copy = target / file.parent.name / file.name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copy)
+    """Copy the files of the cases listed in ``shipped.txt``, without what runs of them left behind."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / "shipped.txt", target / "shipped.txt")
+    for name in (source / "shipped.txt").read_text(encoding="utf-8").split():
+        (target / name).mkdir(exist_ok=True)
+        for file in (source / name).iterdir():
+            if file.is_file():
+                shutil.copyfile(file, target / name / file.name)
 
 
 class BuildWithCases(build_py):

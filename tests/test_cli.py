@@ -15,7 +15,7 @@ from tiny_cases import CHAIN, TEXTURE, make_case, write_case
 
 from wigner_sim import preparation
 from wigner_sim.cli import main
-from wigner_sim.runs import open_run
+from wigner_sim.runs import open_exact_run, open_run
 
 
 @pytest.fixture
@@ -95,6 +95,22 @@ def test_exact_and_the_figure_beside_it(case, capsys):
     assert said(capsys, "plot", case, "--exact", case / "exact", "--time", "0.5", "--output", figure)
     assert figure.stat().st_size > 10_000
     assert said(capsys, "plot", case, "--diff", exact)
+
+
+def test_only_an_exact_run_is_shown_as_exact(case, capsys):
+    """A case directory stands for its latest exact run there, not for its latest run."""
+    said(capsys, "run", case)
+    assert main(["plot", str(case), "--exact", str(case)]) == 2
+    assert "no exact run here yet; make one with `wigner-sim exact" in capsys.readouterr().err
+    assert main(["plot", str(case), "--exact", str(case / "runs" / "0001")]) == 2
+    assert "is no exact run: --diff shows the difference of any two runs" in capsys.readouterr().err
+    said(capsys, "exact", case)
+    by_case, by_run = case / "case.svg", case / "run.svg"
+    said(capsys, "plot", case, "--exact", case, "--output", by_case)
+    said(capsys, "plot", case, "--exact", case / "exact" / "0001", "--output", by_run)
+    assert open_exact_run(case).path == case / "exact" / "0001"
+    assert by_case.exists()
+    assert by_run.exists()
 
 
 def test_compare(case, capsys):
@@ -341,3 +357,16 @@ def _toml(value):
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     return json.dumps(value)
+
+
+@pytest.mark.parametrize("tolerance", ["1e-40", "1e-14"])
+def test_a_tolerance_below_rounding_is_refused_with_the_smallest_sensible_one(case, capsys, tolerance):
+    step = ["--set", "time.step=auto", "--set"]
+    assert main(["check", str(case), *step, f"time.tolerance={tolerance}"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"wigner-sim: time.tolerance = {tolerance} is below rounding")
+    assert message.count("\n") == 1
+    smallest = message.split()[-1]
+    assert 1e-14 < float(smallest) < 1e-9
+    assert main(["check", str(case), *step, f"time.tolerance={smallest}"]) == 0
+    assert f"estimated error {smallest}" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shutil
+import time
 import tomllib
 
 import pytest
@@ -15,6 +16,7 @@ from wigner_sim.case.full_text import full_text
 from wigner_sim.cli import main
 from wigner_sim.errors import CaseError
 from wigner_sim.forecast import bytes_text, seconds_per_record, seconds_per_step
+from wigner_sim.output import CannotWriteError, NetcdfStream
 from wigner_sim.recorder import Recorder
 from wigner_sim.reports import check_report
 from wigner_sim.runs import open_run
@@ -111,6 +113,25 @@ def test_examples_are_listed_and_copied_without_their_runs(here, capsys):
         copy_example("weyl", "thouless_pump")
 
 
+def test_cases_of_ones_own_are_not_examples(here, monkeypatch, capsys):
+    shutil.copytree(ROOT / "cases", here / "cases", ignore=shutil.ignore_patterns("runs"))
+    shutil.copytree(here / "cases" / "weyl", here / "cases" / "mine")
+    monkeypatch.setattr(starting_points, "PACKAGE", here / "wigner_sim")
+    assert main(["examples"]) == 0
+    listed = capsys.readouterr().out
+    assert "weyl" in listed
+    assert "mine" not in listed
+    runpy.run_path(str(ROOT / "setup.py"))["copy_cases"](here / "cases", here / "built")
+    assert not (here / "built" / "mine").exists()
+
+
+def test_the_list_of_shipped_cases_is_sorted_and_complete():
+    """A case with a description and in the gallery is one that is shipped."""
+    gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\.\./cases/(\w+)/README\.md", gallery)
+    assert sorted(shown) == list(examples()) == sorted(examples())
+
+
 def test_the_build_puts_the_cases_into_the_package(tmp_path, monkeypatch):
     """What setup.py adds to a wheel is found again, without the repository beside it."""
     package = tmp_path / "site-packages" / "wigner_sim"
@@ -171,7 +192,8 @@ def test_the_forecast_is_what_a_run_takes(tmp_path):
         if name == "phase":  # small files are mostly header
             assert (done.path / "phase.nc").stat().st_size == pytest.approx(expected, rel=0.25)
     assert re.search(r"^disk: about .*; .* are free$", report, re.MULTILINE)
-    assert re.search(r"^time: about \S+ per step \(measured\), \S+ in all", report, re.MULTILINE)
+    assert re.search(r"^steps: about \S+ each \(measured\), \S+ in all$", report, re.MULTILINE)
+    assert re.search(r"^time: about \S+, besides checkpoints and the start$", report, re.MULTILINE)
 
 
 def test_steps_end_at_records(tmp_path):
@@ -188,7 +210,7 @@ def test_the_time_of_records_is_forecast(tmp_path):
     prepared = check(make_case(tmp_path, output__phase_every="never"))
     before = prepared.propagator.w.tobytes()
     report = check_report(prepared)
-    line = r"^records: about \S+ for scalars, \S+ for fields \(measured\), \S+ in all without writing$"
+    line = r"^records: about \S+ for scalars, \S+ for fields \(measured, with writing\), \S+ in all$"
     assert re.search(line, report, re.MULTILINE)
     assert prepared.propagator.w.tobytes() == before
     recorder = Recorder(prepared.stack, prepared.case.output)
@@ -196,6 +218,24 @@ def test_the_time_of_records_is_forecast(tmp_path):
     ((name, arrays),) = recorder.arrays(["fields"], prepared.propagator)
     assert name == "fields"
     assert "density" in arrays
+
+
+def test_writing_is_in_the_time_of_records(tmp_path, monkeypatch):
+    """On a slow disk: 51 records of each of two streams with 40 ms for writing one."""
+    original = NetcdfStream.append
+    monkeypatch.setattr(NetcdfStream, "append", lambda *given: (time.sleep(0.04), original(*given)))
+    every = {f"output__{name}_every": 0.02 for name in ("scalars", "phase")}
+    prepared = check(make_case(tmp_path, time__end=1.0, output__fields_every="never", **every))
+    report = check_report(prepared)
+    total = re.search(r"^time: about ([\d.]+)s,", report, re.MULTILINE)
+    assert 2 * 51 * 0.04 < float(total[1]) < 2 * 51 * 0.04 + 5
+    assert [path.name for path in tmp_path.iterdir() if path.name != "case.toml"] == []
+
+
+def test_where_nothing_can_be_written_records_are_timed_without(tmp_path, monkeypatch):
+    prepared = check(make_case(tmp_path))
+    monkeypatch.setattr(NetcdfStream, "append", lambda *_: (_ for _ in ()).throw(CannotWriteError(5, "full")))
+    assert "(measured, without writing)" in check_report(prepared)
 
 
 @pytest.mark.parametrize("adaptive", [False, True])

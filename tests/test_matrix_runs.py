@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from test_matrix_moyal import divergence
 from test_simulation import interrupted_after
 from tiny_cases import CHAIN, assert_identical, changed, make_case, stored
 
@@ -55,6 +56,33 @@ def test_what_a_matrix_run_stores(tmp_path):
     with open_run(finished.path) as opened:
         assert frames.provenance(opened)["equation"] == "matrix"
     assert "interband_coherence" in info(finished.path)
+
+
+def test_a_matrix_run_stores_the_current_of_all_bands_at_every_position(tmp_path):
+    """Its integral is the total, its divergence takes the density of all bands away, and it has a unit."""
+    case = make_case(
+        tmp_path,
+        MATRIX,
+        grid__sites=[40],
+        grid__n_x=[32],
+        units={"energy": "1 eV", "length": "4 angstrom"},
+        time={"end": 0.2, "step": 0.02},
+        output={"scalars_every": 0.02, "fields_every": 0.02},
+    )
+    finished = run(case)
+    fields, scalars = finished.fields, finished.scalars
+    j = fields["all_bands_current_x"]
+    assert j.dims == ("time", "x")
+    np.testing.assert_allclose(j.mean("x") * 40, scalars["total_current_x"], rtol=1e-12)
+    assert j.attrs["units_si_factor"] == pytest.approx(fields["current_x"].attrs["units_si_factor"])
+    assert "of all bands and their coherence along x" in j.attrs["long_name"]
+    n = fields["density"].sum("band").values  # bands of the projection, to second order in gradients
+    rate = (n[6] - n[4]) / 0.04
+    assert np.abs(rate + divergence(j.values[5:6], problem_grid(finished))).max() < 0.02 * np.abs(rate).max()
+
+
+def problem_grid(finished):
+    return build_problem(finished.directory.case).grid
 
 
 def test_compare_reaches_dense_dynamics_and_serves_the_kinetic_equation(tmp_path):

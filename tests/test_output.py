@@ -53,6 +53,51 @@ def phase_stream(path, **options):
     return NetcdfStream(path, [PHASE], COORDINATES, ATTRIBUTES, **options)
 
 
+def stored_records(path):
+    """Times, values and attributes of a file, as a reader of the run sees them."""
+    with netCDF4.Dataset(path) as dataset:
+        return dataset["time"][:], dataset["f"][:], dataset.case_toml, dataset["f"].__dict__
+
+
+@pytest.mark.parametrize("reader", [None, netCDF4.Dataset, xr.open_dataset])
+@pytest.mark.parametrize("moment", ["open", "closed"])
+def test_a_stream_is_closed_and_opened_again(tmp_path, monkeypatch, reader, moment):
+    # because the index of chunks of an open file grows with every record
+    monkeypatch.setattr("wigner_sim.output._REOPENED_AFTER", 3)
+    path, held, opened, original = tmp_path / "phase.nc", [], [], NetcdfStream._open
+
+    def read():
+        if reader is not None and not held:
+            held.append(reader(path))
+
+    def reopen(stream):
+        if opened and moment == "closed":  # another thread finds the file closed
+            read()
+        opened.append(path)
+        original(stream)
+
+    monkeypatch.setattr(NetcdfStream, "_open", reopen)
+    with phase_stream(path) as stream:
+        inode = path.stat().st_ino
+        for number in range(10):
+            stream.append(float(number), {"f": record(number)})
+            if moment == "open":
+                read()
+            np.testing.assert_array_equal(stream.times, np.arange(number + 1.0))
+            np.testing.assert_array_equal(stored_records(path)[0], stream.times)
+    assert len(opened) == 4
+    # HDF5 does not append to a file that its process has opened to read: the stream goes on with a copy
+    assert (path.stat().st_ino != inode) == (reader is not None and moment == "closed")
+    for file in held:
+        np.testing.assert_array_equal(file["f"][0], record(0))
+        file.close()
+    times, values, text, attributes = stored_records(path)
+    np.testing.assert_array_equal(times, np.arange(10.0))
+    np.testing.assert_array_equal(values, [record(number) for number in range(10)])
+    assert (text, attributes["sign"], attributes["long_name"]) == ("a = 1\n", 1, "band-resolved density")
+    assert [file.name for file in tmp_path.iterdir()] == ["phase.nc"]
+
+
 @pytest.mark.parametrize("compression", ["auto", "zlib", "blosc_lz4", "none"])
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_records_read_back(tmp_path, compression, precision):

@@ -299,3 +299,21 @@ def test_drift_of_zero_lies_on_the_floor():
     axes = by_ylabel(plot_run(run), "relative drift")
     np.testing.assert_array_equal(axes.lines[0].get_ydata()[1:], 1e-17)
     assert axes.get_ylim()[0] < 1e-17
+
+
+@pytest.mark.parametrize("value", [1e305, 1e308, np.inf])
+def test_absurd_drifts_of_a_damaged_file_are_drawn(tmp_path, value):
+    run = one_dimensional_run()
+    run.scalars["energy_drift"].values[...] = value
+    with np.errstate(all="ignore"):
+        assert save_figure(plot_run(run), tmp_path / "a.png", dpi=20).exists()
+
+
+def test_absurd_numbers_of_a_damaged_file_are_refused_in_a_sentence(tmp_path):
+    run = one_dimensional_run()
+    run.fields["density"].values[...] = 1e308
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(CaseError, match=r"^a\.png: the stored numbers are too large to be drawn"),
+    ):
+        save_figure(plot_run(run), tmp_path / "a.png", dpi=20)

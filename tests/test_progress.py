@@ -71,6 +71,17 @@ def test_the_rate_is_that_of_the_last_minute(clock):
     assert rate.steps_per_second == pytest.approx(1.0, rel=0.02)
 
 
+def test_a_slow_first_step_is_not_taken_for_the_rate(clock):
+    rate = RecentRate(0.0)
+    clock[0] = 60.0
+    rate.update(0.01, 1)
+    assert math.isnan(rate.seconds_left(1.0))
+    clock[0] = 61.0
+    rate.update(0.02, 2)
+    assert rate.seconds_left(1.0) == pytest.approx(98.0)
+    assert rate.steps_per_second == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.347, "0.35s"), (12.4, "12s"), (160, "2m40s"), (11100, "3h05m"), (2e5, "2d07h"), (math.nan, "?")],

@@ -60,6 +60,14 @@ def test_an_extension_is_recorded_and_survives_an_interrupt(tmp_path, monkeypatc
     assert "end = 1.2" in done.scalars.attrs["case_resolved_toml"]
 
 
+def test_an_end_that_is_past_already(tmp_path, monkeypatch):
+    case = make_case(tmp_path, time__step=0.1)
+    with interrupted_after(5, monkeypatch), pytest.raises(InterruptedRunError):
+        run(case)
+    with pytest.raises(CaseError, match=r"the run has reached t = 0\.5 already; it can only be extended"):
+        resume(tmp_path, until=0.2)
+
+
 def test_what_cannot_be_extended(tmp_path):
     run(make_case(tmp_path))
     with pytest.raises(CaseError, match=r"complete \(t = 1\); it can only be extended"):

@@ -59,6 +59,25 @@ def test_zip_and_ranges(tmp_path):
     assert [member.values["equation.order"] for member in whole.members] == [0, 1, 2]
 
 
+def test_values_with_units_become_a_coordinate_of_numbers(tmp_path):
+    values = {DELTA: {"linspace": ["400 meV", "600 meV", 3]}, "time.end": ["1 fs", "0.002 ps"]}
+    data = changed(
+        SHORT, {"units": {"energy": "1 eV"}, "time.step": "0.1 fs", "output.scalars_every": "1 fs"}
+    )
+    case = swept(tmp_path, values, data)
+    plan = sweep_plan(case)
+    assert plan.members[2].values == {DELTA: "500 meV", "time.end": "1 fs"}
+    deltas = [plan.case_of(member).hamiltonian.parameters["delta"] for member in plan.members[::2]]
+    np.testing.assert_allclose(deltas, [0.4, 0.5, 0.6])
+    with sweep(case).dataset as collected:
+        assert (list(collected["delta"].values), collected["delta"].attrs["units"]) == (
+            [400, 500, 600],
+            "meV",
+        )
+        assert list(collected["end"].values) == ["1 fs", "0.002 ps"]  # two units: as they are written
+        assert "units" not in collected["end"].attrs
+
+
 def test_keys_left_out_follow_the_swept_ones(tmp_path):
     data = {name: table for name, table in SHORT.items() if name != "output"}
     plan = sweep_plan(swept(tmp_path, {"time.end": [1.0, 2.0]}, data))
@@ -73,6 +92,7 @@ def test_keys_left_out_follow_the_swept_ones(tmp_path):
         ({"values": {"time.end": []}}, "expected a table of case keys"),
         ({"values": {"time.end": {"linspace": [1, 2]}}}, "expected a table of case keys"),
         ({"values": {"time.end": {"linspace": [1, 2, 1.5]}}}, "expected a table of case keys"),
+        ({"values": {"time.end": {"linspace": ["1 fs", "2 ps", 3]}}}, "both ends in the same"),
         ({"values": {"time.end": {"geomspace": [-1, 2, 3]}}}, "expected a table of case keys"),
         ({"values": {"time.end": [1.0]}, "mode": "zap"}, 'did you mean "zip"?'),
         ({"values": {"time.end": [1.0]}, "vlaues": 1}, 'did you mean "values"?'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import tomllib
 
@@ -12,8 +13,8 @@ from tiny_cases import CHAIN, changed
 
 from wigner_sim import units
 from wigner_sim.case import Case
+from wigner_sim.case.conversion import ACCEPTED
 from wigner_sim.case.fields import UNIT_EXAMPLES
-from wigner_sim.case.physical import ACCEPTED
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.problem import build_problem
@@ -408,3 +409,106 @@ def test_a_wrong_unit_in_a_list_of_tables_is_named():
         CaseError, match=r"\[reservoirs.0\] mu: expected an energy or a temperature, got '5 T'"
     ):
         number(reservoirs=[wrong])
+
+
+# --- models with units ---
+
+GRAPHENE_BY_HAND = {
+    "grid": {"sites": ["4.92 nm"], "n_k": [12, 12]},
+    "initial_state": {"kind": "symbol", "c": "1"},
+    "time": {"end": "1 fs"},
+    "units": {"energy": "1 eV"},
+    "hamiltonian": {
+        "source": "tight_binding",
+        "lattice_vectors": [["2.46 angstrom", 0], ["-1.23 angstrom", "2.130422493 angstrom"]],
+        "orbital_positions": [[0, 0], ["0.82 angstrom", "1.64 angstrom"]],
+        "hoppings": [
+            [[0, 0], 0, 1, "-2.7 eV"],
+            {"cell": [-1, -1], "orbitals": [0, 1], "amplitude": ["-2700 meV", 0]},
+            {"cell": [0, -1], "matrix": [[0, "-2.7 eV"], [0, 0]]},
+            [[1, 0], 0, 0, "0.1j + 0.1*t"],
+            [[1, 1], 0, 0, "0.1j"],
+        ],
+        "parameters": {"onsite": ["150 meV", "-0.15 eV"]},
+    },
+}
+
+
+def test_a_model_typed_with_units():
+    case = Case.from_dict(GRAPHENE_BY_HAND)
+    section = case.hamiltonian
+    assert (case.units.energy, case.units.length, case.grid.sites) == ("1 eV", "1 angstrom", (20,))
+    np.testing.assert_allclose(section.lattice_vectors, [[2.46, 0], [-1.23, 2.130422493]], rtol=1e-14)
+    np.testing.assert_allclose(section.orbital_positions, [[0, 0], [1 / 3, 2 / 3]], rtol=1e-8)
+    assert section.hoppings[0] == [[0, 0], 0, 1, pytest.approx(-2.7)]
+    assert section.hoppings[1]["amplitude"] == [pytest.approx(-2.7), 0]
+    assert section.hoppings[2]["matrix"] == [[0, pytest.approx(-2.7)], [0, 0]]
+    assert [hopping[3] for hopping in section.hoppings[3:]] == ["0.1j + 0.1*t", "0.1j"]
+    assert section.parameters["onsite"] == pytest.approx([0.15, -0.15])
+    assert Case.from_dict(tomllib.loads(case.to_toml())) == case
+
+
+def test_units_of_a_model_are_those_of_the_same_model_without():
+    """H with units is H in electronvolts, in numbers."""
+    plain = copy.deepcopy(GRAPHENE_BY_HAND) | {"units": {"energy": "1 eV", "length": "1 angstrom"}}
+    plain["grid"]["sites"] = [20]
+    plain["hamiltonian"] |= {
+        "lattice_vectors": [[2.46, 0], [-1.23, 2.130422493]],
+        "orbital_positions": [[0, 0], [1 / 3, 2 / 3]],
+        "hoppings": [
+            [[0, 0], 0, 1, -2.7],
+            [[-1, -1], 0, 1, -2.7],
+            [[0, -1], 0, 1, -2.7],
+            *GRAPHENE_BY_HAND["hamiltonian"]["hoppings"][3:],
+        ],
+        "parameters": {"onsite": [0.15, -0.15]},
+    }
+    h, expected = (build_problem(Case.from_dict(data)).hamiltonian for data in (GRAPHENE_BY_HAND, plain))
+    x, k = np.array([[1.0]]), np.array([[0.3], [-1.2]])
+    np.testing.assert_allclose(h.lattice_vectors, expected.lattice_vectors, rtol=1e-14)
+    np.testing.assert_allclose(h.matrix(x, k, 0.4), expected.matrix(x, k, 0.4), rtol=1e-8)
+
+
+def test_terms_with_units():
+    terms = [
+        {"x": "0.2 eV", "k": "cos(k)", "matrix": "sigma_x"},
+        {"x": "1 + cos(2*pi*x/L)", "matrix": [["30 meV", 0], [0, "-30 meV"]]},
+        {"x": "cos(2*pi*x/L)", "k": "50 meV", "matrix": [[1, 0], [0, 1]]},
+    ]
+    terms_case = number(hamiltonian={"source": "terms", "terms": terms}, grid__sites=["16 nm"])
+    h = build_problem(terms_case).hamiltonian.matrix(np.array([[10.0]]), np.array([[0.3]]), 0.0)
+    expected = [[0.03, 0.2 * math.cos(0.3)], [0.2 * math.cos(0.3), -0.03]]
+    np.testing.assert_allclose(h[0], expected, atol=1e-15)
+
+
+def test_densities_and_stored_times():
+    poisson = {"kind": "poisson", "strength": "60 meV", "background": "0.5 1/nm"}
+    assert number(mean_field=poisson).mean_field.background == pytest.approx(0.2)  # cells of 0.4 nm
+    stored = number(initial_state={"kind": "from_run", "run": "../other", "time": "20 fs"})
+    assert stored.initial_state.time == pytest.approx(20e-15 * EV / HBAR)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"hamiltonian.hoppings": [[[1, 0], 0, 0, "5 T"]]}, "hoppings: expected an energy or a temperature"),
+        ({"hamiltonian.hoppings": [[[1, 0], 0, 0, "5 eVv"]]}, "hoppings: unknown unit 'eVv' in '5 eVv'"),
+        ({"hamiltonian.lattice_vectors": [["1 eV"]]}, "lattice_vectors: expected a length, got '1 eV'"),
+        (
+            {"hamiltonian.orbital_positions": [[0, "1 fs"]]},
+            "orbital_positions: expected a length, got '1 fs'",
+        ),
+        (
+            {"hamiltonian.terms": [{"x": "1 eV", "matrix": [["2 eV"]]}]},
+            "terms: term number 1 is an energy twice, in x and matrix",
+        ),
+        (
+            {"mean_field": {"kind": "contact", "strength": "1 eV", "background": "1 1/nm"}},
+            "[mean_field] background: expected a number per area, got '1 1/nm'",
+        ),
+    ],
+)
+def test_wrong_units_in_a_model(changes, sentence):
+    with pytest.raises(CaseError) as caught:
+        Case.from_dict(changed(GRAPHENE_BY_HAND, changes))
+    assert sentence in str(caught.value)

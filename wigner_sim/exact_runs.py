@@ -34,15 +34,12 @@ from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates
 from wigner_sim.problem import Problem, build_problem, read_case
 from wigner_sim.progress import Progress
 from wigner_sim.provenance import provenance
-from wigner_sim.run_directory import RunDirectory, create_run_directory
+from wigner_sim.run_directory import EXACT, RunDirectory, create_run_directory
 from wigner_sim.runs import Run, open_run
 from wigner_sim.si_attributes import si_globals
 from wigner_sim.weyl import operator_to_symbol
 
 _log = logging.getLogger("wigner_sim.exact_runs")
-
-#: Where exact runs of a case are kept, beside its ``runs``.
-EXACT_RUNS = "exact"
 
 
 def exact_partner(problem: Problem) -> ExactSystem | LargeSystem:
@@ -151,7 +148,7 @@ def exact(case: Case | str | Path, overrides: Sequence[str] = (), show_progress:
         *(exact_snapshots(problem, index, times, system) for index in range(len(problem.bands))), strict=True
     )
     first = next(records)
-    directory = create_run_directory(case, case.directory / EXACT_RUNS)
+    directory = create_run_directory(case, case.directory / EXACT)
     with ExitStack() as stack:
         stack.enter_context(directory.lock())
         stack.enter_context(directory.logging_to_file())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,18 +126,60 @@ def seconds_per_step(propagator: Propagator) -> float:
     return min(seconds) * (STEPS_PER_ADAPTIVE_STEP if propagator.adaptive is not None else 1)
 
 
-def seconds_per_record(recorder: Recorder, propagator: Propagator, stream: str) -> float:
-    """Real time to work out one record of a stream from the initial state; writing it is not in it.
+def seconds_per_record(
+    recorder: Recorder, propagator: Propagator, stream: str, directory: Path | None = None
+) -> float:
+    """Real time to work out one record of a stream from the initial state, and to write it.
 
     As for steps, the first record also fills what later ones use again.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    propagator : Propagator
+    stream : str
+    directory : Path, optional
+        Where a file may be left; without it, nothing is written, and writing is not in the time.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
     """
     seconds: list[float] = []
-    while len(seconds) < MOST_TRIES and sum(seconds) < LONGEST_TRY:
-        started = time.perf_counter()
-        for _ in recorder.arrays([stream], propagator):
-            pass
-        seconds.append(time.perf_counter() - started)
+    with ExitStack() as stack:
+        file = None
+        if directory is not None:
+            file = stack.enter_context(recorder.open_stream(stream, directory / f"{stream}.nc", {}))
+        while len(seconds) < MOST_TRIES and sum(seconds) < LONGEST_TRY:
+            started = time.perf_counter()
+            for _, arrays in recorder.arrays([stream], propagator):
+                if file is not None:
+                    file.append(float(len(seconds)), arrays)
+            seconds.append(time.perf_counter() - started)
     return min(seconds)
+
+
+@dataclass(frozen=True)
+class RecordTimes:
+    """Real time of one record of each stream, with or without writing it."""
+
+    seconds: Mapping[str, float]
+    written: bool
+
+
+def record_times(recorder: Recorder, propagator: Propagator, place: Path) -> RecordTimes:
+    """Measure records of all streams that are stored, written on the disk of ``place``; no file is left."""
+    streams = [name for name in STREAMS if recorder.stores(name)]
+    try:
+        with tempfile.TemporaryDirectory(prefix=".check-", dir=place) as directory:
+            times = {
+                name: seconds_per_record(recorder, propagator, name, Path(directory)) for name in streams
+            }
+            return RecordTimes(times, written=True)
+    except OSError:  # a directory one may not write to, a disk that is full
+        times = {name: seconds_per_record(recorder, propagator, name) for name in streams}
+        return RecordTimes(times, written=False)
 
 
 def bytes_text(n_bytes: float) -> str:

@@ -21,6 +21,8 @@ RATE_WINDOW = 60.0
 class RecentRate:
     """How fast simulated time and steps go by, over the last minute: steps change, so old times mislead.
 
+    The first step does not count.
+
     Parameters
     ----------
     start : float, time
@@ -31,11 +33,15 @@ class RecentRate:
     def __init__(self, start: float, n_steps: int = 0):
         self._samples: deque[tuple[float, float, int]] = deque([(time.monotonic(), start, n_steps)])
         self._last = self._samples[0]
+        self._begun = False
 
     def update(self, simulated_time: float, n_steps: int = 0) -> None:
         """Note where the run is."""
         now = time.monotonic()
         self._last = (now, simulated_time, n_steps)
+        if not self._begun:  # the first step also compiles and fills what later ones use again
+            self._begun = True
+            self._samples = deque([self._last])
         if now - self._samples[-1][0] >= RATE_WINDOW / 100:
             self._samples.append(self._last)
         while len(self._samples) > 2 and now - self._samples[1][0] > RATE_WINDOW:
@@ -105,9 +111,11 @@ class Progress:
 
 
 def duration_text(seconds: float) -> str:
-    """``3h05m``, ``2m40s``, ``12s``, ``0.35s``; ``?`` for what is not known."""
+    """``3h05m``, ``2m40s``, ``12s``, ``0.35s``, ``4.2ms``; ``?`` for what is not known."""
     if not math.isfinite(seconds):
         return "?"
+    if 0 < seconds < 0.01:
+        return f"{1e3 * seconds:.2g}ms"
     if seconds < 10:
         return f"{seconds:.2g}s"
     minutes, rest = divmod(round(seconds), 60)

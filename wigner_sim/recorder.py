@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,7 +13,14 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.kinetics.phase_space_system import OwnScalar, PhaseSpaceSystem
 from wigner_sim.observables import OBSERVABLES, BandFlow, BandFlows, BandState
-from wigner_sim.output import NetcdfStream, VariableSpec, grid_coordinates, resume_stream, write_static
+from wigner_sim.output import (
+    Coordinate,
+    NetcdfStream,
+    VariableSpec,
+    grid_coordinates,
+    resume_stream,
+    write_static,
+)
 from wigner_sim.propagator import Propagator
 from wigner_sim.run_directory import RunDirectory
 from wigner_sim.schedules import Schedule, make_schedule
@@ -23,6 +31,16 @@ from wigner_sim.validity import VALIDITY, ValidityMeter
 STREAMS = ("scalars", "fields", "phase")
 DRIFTS = {"particle_number_drift": "particle_number", "energy_drift": "energy"}
 FACE_NAMES = {"f": "band density f", "w": "density w that is stepped", "c": "occupation c"}
+
+
+@runtime_checkable
+class WithWholeFields(Protocol):
+    """A system among whose ``local_fields`` are some of all bands together, each (*x)."""
+
+    @property
+    def whole_fields(self) -> Mapping[str, tuple[str, str]]:
+        """Long name and equation, by name."""
+        ...
 
 
 class Recorder:
@@ -57,32 +75,37 @@ class Recorder:
         self, directory: RunDirectory, attributes: Mapping[str, str], resume_at: float | None = None
     ) -> None:
         """Begin the files of a run, or continue them at a time, without what was stored after it."""
-        coordinates = grid_coordinates(self._grid, [band.band for band in self._bands])
-        options: dict[str, Any] = {
-            "precision": self._output.precision,
-            "compression": self._output.compression,
-        }
         for name in STREAMS:
-            path, variables = (
-                directory.stream_path(name),
-                stream_variables(name, self._selection, self._output.face, self._system.own_scalars),
-            )
-            if name == "fields":
-                variables += local_field_variables(self._system, self._grid)
-            # drifts would be lost in single precision
-            how = options | {"precision": "float64"} if name == "scalars" else options
-            if name == "scalars" and self._validity is not None:
-                variables += validity_variables(self._validity.names)
-            if resume_at is None:
-                self._streams[name] = NetcdfStream(path, variables, coordinates, attributes, **how)
-            else:
-                self._streams[name] = resume_stream(
-                    path, resume_at, variables, coordinates, attributes, **how
-                )
+            path = directory.stream_path(name)
+            self._streams[name] = self.open_stream(name, path, attributes, resume_at)
         path = directory.stream_path("geometry")
         if not path.exists():
             specs, arrays = geometry_variables([flows.at(0.0) for flows in self._flows])
-            write_static(path, specs, coordinates, attributes, arrays, **options)
+            options = {"precision": self._output.precision, "compression": self._output.compression}
+            write_static(path, specs, self._coordinates(), attributes, arrays, **options)
+
+    def open_stream(
+        self, name: str, path: Path, attributes: Mapping[str, str], resume_at: float | None = None
+    ) -> NetcdfStream:
+        """Begin one of the files, or continue it at a time, without what was stored after it."""
+        variables = stream_variables(name, self._selection, self._output.face, self._system.own_scalars)
+        if name == "fields":
+            variables += local_field_variables(self._system, self._grid)
+        if name == "scalars" and self._validity is not None:
+            variables += validity_variables(self._validity.names)
+        # drifts would be lost in single precision
+        precision = "float64" if name == "scalars" else self._output.precision
+        options: dict[str, Any] = {"precision": precision, "compression": self._output.compression}
+        if resume_at is None:
+            return NetcdfStream(path, variables, self._coordinates(), attributes, **options)
+        return resume_stream(path, resume_at, variables, self._coordinates(), attributes, **options)
+
+    def _coordinates(self) -> tuple[Coordinate, ...]:
+        return grid_coordinates(self._grid, [band.band for band in self._bands])
+
+    def stores(self, name: str) -> bool:
+        """Whether a stream gets any records."""
+        return bool(getattr(self._output, f"{name}_every") != "never")
 
     def note_stop(self, reason: str) -> None:
         """Leave in every file why the run stopped."""
@@ -103,7 +126,7 @@ class Recorder:
         time = propagator.time
         due = [name for name, schedule in self._schedules.items() if schedule.due(propagator.n_steps, time)]
         if last:
-            due = [name for name in STREAMS if getattr(self._output, f"{name}_every") != "never"]
+            due = [name for name in STREAMS if self.stores(name)]
         if not due:
             return False
         for name, arrays in self.arrays(due, propagator):
@@ -165,6 +188,14 @@ class Recorder:
             self._validity.restore(state["validity"])
 
 
+def make_recorder(stack: PhaseSpaceSystem, output: OutputSection, validity: str, duration: float) -> Recorder:
+    """The recorder of a run that lasts ``duration``; ``validity`` is that of the monitors."""
+    if validity == "off":
+        return Recorder(stack, output)
+    meter = ValidityMeter(stack.bands, duration, "on" if validity == "predict" else "auto")
+    return Recorder(stack, output, meter)
+
+
 def stream_variables(
     stream: str, selection: Selection, face: Face, own_scalars: Mapping[str, OwnScalar] | None = None
 ) -> list[VariableSpec]:
@@ -189,9 +220,13 @@ def validity_variables(names: Sequence[str]) -> list[VariableSpec]:
 
 
 def local_field_variables(stack: PhaseSpaceSystem, grid: PhaseSpaceGrid) -> list[VariableSpec]:
-    """Variables of what couplings solve for at every position."""
+    """Variables of what couplings solve for at every position, and of all bands together."""
     dims = ("time", "band", *grid.position_names)
-    return [VariableSpec(name, dims, "1", about) for name, about in stack.local_field_descriptions.items()]
+    specs = [VariableSpec(name, dims, "1", about) for name, about in stack.local_field_descriptions.items()]
+    if isinstance(stack, WithWholeFields):
+        dims = ("time", *grid.position_names)
+        specs += [VariableSpec(name, dims, "1", *about) for name, about in stack.whole_fields.items()]
+    return specs
 
 
 def relative_drifts(

@@ -9,10 +9,11 @@ import xarray as xr
 
 from wigner_sim.feasibility import machine_memory
 from wigner_sim.forecast import (
+    RecordTimes,
     bytes_text,
     disk_needed,
     free_disk,
-    seconds_per_record,
+    record_times,
     seconds_per_step,
     steps_to_end,
     stream_forecasts,
@@ -21,7 +22,7 @@ from wigner_sim.kinetics.packed_tensor import largest
 from wigner_sim.preparation import Prepared
 from wigner_sim.problem import describe
 from wigner_sim.progress import duration_text
-from wigner_sim.recorder import Recorder
+from wigner_sim.recorder import make_recorder
 from wigner_sim.run_status import health
 from wigner_sim.runs import open_run
 from wigner_sim.sweeps.plan import sweep_plan
@@ -44,7 +45,10 @@ def check_report(prepared: Prepared) -> str:
         lines.append(line)
     n_steps = steps_to_end(prepared.case.output, problem.duration, prepared.propagator.dt)
     dt, reason = prepared.propagator.dt, prepared.step_reason
-    lines.append(f"step: {dt:.6g}, {n_steps} steps to t = {problem.duration:g} ({reason})")
+    length = f"{dt:.6g}"
+    if n_steps > np.ceil(problem.duration / dt * (1 - 1e-9)):
+        length = f"up to {dt:.6g}, shorter as one ends at every record"
+    lines.append(f"step: {length}, {n_steps} steps to t = {problem.duration:g} ({reason})")
     lines += _resource_lines(prepared, n_steps)
     if prepared.case.sweep is not None:
         plan = sweep_plan(prepared.case)
@@ -70,20 +74,28 @@ def _resource_lines(prepared: Prepared, n_steps: int) -> list[str]:
     total, free = bytes_text(disk_needed(forecasts, state)), bytes_text(free_disk(case.directory))
     lines.append(f"disk: about {total} before compression, with checkpoints; {free} are free")
     seconds = seconds_per_step(propagator)
-    step, whole = duration_text(seconds), duration_text(n_steps * seconds)
-    lines.append(f"time: about {step} per step (measured), {whole} in all without records")
-    recorder = Recorder(prepared.stack, case.output)
-    each_takes = {each.stream: seconds_per_record(recorder, propagator, each.stream) for each in forecasts}
-    records = sum(each.n_records * each_takes[each.stream] for each in forecasts)
-    if each_takes:
-        what = ", ".join(f"{duration_text(value)} for {name}" for name, value in each_takes.items())
-        lines.append(f"records: about {what} (measured), {duration_text(records)} in all without writing")
+    recorder = make_recorder(prepared.stack, case.output, case.monitors.validity, problem.duration)
+    records = record_times(recorder, propagator, case.directory)
+    in_records = sum(each.n_records * records.seconds[each.stream] for each in forecasts)
+    lines += _time_lines(n_steps, seconds, records, in_records)
     limit = case.limits.wall_time
-    if limit is not None and n_steps * seconds + records > limit:
+    if limit is not None and n_steps * seconds + in_records > limit:
         lines.append(
             f"warning: more than limits.wall_time, {duration_text(limit)}: it will have to be resumed"
         )
     return lines
+
+
+def _time_lines(n_steps: int, seconds: float, records: RecordTimes, in_records: float) -> list[str]:
+    """Steps, records of each stream, and both together."""
+    in_steps = n_steps * seconds
+    lines = [f"steps: about {duration_text(seconds)} each (measured), {duration_text(in_steps)} in all"]
+    if records.seconds:
+        what = ", ".join(f"{duration_text(value)} for {name}" for name, value in records.seconds.items())
+        how = "measured, with writing" if records.written else "measured, without writing"
+        lines.append(f"records: about {what} ({how}), {duration_text(in_records)} in all")
+    total = duration_text(in_steps + in_records)
+    return [*lines, f"time: about {total}, besides checkpoints and the start"]
 
 
 def info(path: str | Path) -> str:

@@ -19,6 +19,8 @@ from wigner_sim.errors import CaseError
 from wigner_sim.models.wannier90 import companions
 
 RUNS = "runs"
+#: Where exact runs of a case are kept, beside its ``runs``.
+EXACT = "exact"
 STREAMS = ("scalars", "fields", "phase", "geometry")
 
 

@@ -18,7 +18,7 @@ from wigner_sim.case.loading import RESOLVED_FILE, load_case
 from wigner_sim.errors import CaseError
 from wigner_sim.output import complete_times
 from wigner_sim.reading import undisturbed
-from wigner_sim.run_directory import RUNS, STREAMS, RunDirectory, numbered_directories
+from wigner_sim.run_directory import EXACT, RUNS, STREAMS, RunDirectory, numbered_directories
 
 FACES = ("f", "w", "c")
 CONSERVED = ("particle_number", "energy")
@@ -128,6 +128,24 @@ def open_run(path: str | Path) -> Run:
         raise CaseError(f"{path}: no run here yet; start one with `wigner-sim run {path}`")
     load_case(path)  # knows the nearest case by name
     raise CaseError(f"{path}: not a run directory")
+
+
+def open_exact_run(path: str | Path) -> Run:
+    """Open an exact run, or the latest one of a case directory.
+
+    Raises
+    ------
+    CaseError
+        If there is none, or ``path`` is a run of another kind.
+    """
+    path = Path(path)
+    numbered = numbered_directories(path / EXACT)
+    if not numbered and numbered_directories(path / RUNS):
+        raise CaseError(f"{path}: no exact run here yet; make one with `wigner-sim exact {path}`")
+    run = Run(numbered[-1]) if numbered else open_run(path)
+    if run.status.get("method") != "exact":
+        raise CaseError(f"{run.path} is no exact run: --diff shows the difference of any two runs")
+    return run
 
 
 def open_stream(path: str | Path) -> xr.Dataset:

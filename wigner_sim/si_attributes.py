@@ -30,7 +30,12 @@ _PLAIN = {
     "energy_density": "energy_density",
 }
 #: Variables with one axis at the end, ``current_x``.
-_VECTORS = {"current": "current", "energy_current": "energy_current", "velocity": "velocity"}
+_VECTORS = {
+    "current": "current",
+    "all_bands_current": "current",
+    "energy_current": "energy_current",
+    "velocity": "velocity",
+}
 #: Currents of the whole crystal, ``current_total_x`` and its parts.
 _TOTALS = r"total_current|current_(total|group|anomalous|moment|metric|normalized_metric)"
 _AXIS = r"(k?[xyz])"

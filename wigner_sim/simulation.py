@@ -28,14 +28,14 @@ from wigner_sim.preparation import Prepared, check, prepare, prepare_resumed
 from wigner_sim.problem import describe
 from wigner_sim.progress import Progress
 from wigner_sim.provenance import provenance
-from wigner_sim.recorder import Recorder
+from wigner_sim.recorder import make_recorder
 from wigner_sim.run_directory import RunDirectory, create_run_directory
 from wigner_sim.run_status import run_status
 from wigner_sim.runs import Run, open_run
 from wigner_sim.schedules import EveryWallSeconds, make_schedule
 from wigner_sim.si_attributes import si_globals
 from wigner_sim.trajectory_output import write_trajectories
-from wigner_sim.validity import ValidityMeter, validity_summary
+from wigner_sim.validity import validity_summary
 
 __all__ = ["Prepared", "Simulation", "check", "prepare", "resume", "run"]
 
@@ -116,8 +116,9 @@ def resume(
     reached = checkpoint["propagator"]["time"]
     # a run that was killed between its last checkpoint and its last word still has to say that it is complete
     if reached > case.time.end or (reached == case.time.end and _says_complete(directory)):
+        where = "is complete (t = {:g})" if _says_complete(directory) else "has reached t = {:g} already"
         remedy = "extend it with --until" if until is None else "it can only be extended"
-        raise CaseError(f"{directory.path}: the run is complete (t = {reached:g}); {remedy}")
+        raise CaseError(f"{directory.path}: the run {where.format(reached)}; {remedy}")
     prepared = prepare_resumed(case, checkpoint)
     if until is not None:
         with directory.lock():
@@ -157,11 +158,8 @@ class Simulation:
         self._propagator = prepared.propagator
         self._directory = directory
         self._shown = show_progress
-        meter, validity = None, prepared.case.monitors.validity
-        if validity != "off":
-            always = validity == "predict"
-            meter = ValidityMeter(prepared.stack.bands, self._problem.duration, "on" if always else "auto")
-        self._recorder = Recorder(prepared.stack, prepared.case.output, meter)
+        validity = prepared.case.monitors.validity
+        self._recorder = make_recorder(prepared.stack, prepared.case.output, validity, self._problem.duration)
         self._checkpoint_schedule = make_schedule(prepared.case.output.checkpoint_every)
         self._status_schedule = EveryWallSeconds(STATUS_SECONDS)
         self._monitors = Monitors(

@@ -19,6 +19,8 @@ from wigner_sim.expressions import nearest_match
 PACKAGE = Path(__file__).parent
 TEMPLATES = PACKAGE / "templates"
 DEFAULT_TEMPLATE = "chain"
+#: Names of the shipped cases, beside them.
+LIST = "shipped.txt"
 #: What running a case leaves behind, and is not part of it.
 LEFT_BEHIND = ("runs", "exact", "sweeps", "__pycache__")
 
@@ -36,15 +38,16 @@ def shipped_cases() -> Path:
         If they are not there.
     """
     for directory in (PACKAGE / "example_cases", PACKAGE.parent / "cases"):
-        if directory.is_dir():
+        if (directory / LIST).is_file():
             return directory
     raise CaseError(f"the shipped cases are missing from this installation ({PACKAGE / 'example_cases'})")
 
 
 def examples() -> dict[str, str]:
-    """Name and title of every shipped case."""
-    files = sorted(shipped_cases().glob(f"*/{CASE_FILE}"))
-    return {file.parent.name: _title(file) for file in files}
+    """Name and title of every shipped case; in a working copy, cases of one's own may stand beside them."""
+    directory = shipped_cases()
+    names = (directory / LIST).read_text(encoding="utf-8").split()
+    return {name: _title(directory / name / CASE_FILE) for name in names}
 
 
 def templates() -> dict[str, str]:

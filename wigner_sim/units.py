@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wigner_sim.errors import CaseError
 
@@ -168,6 +168,17 @@ def parse_quantity(text: str) -> Quantity | None:
     if not math.isfinite(value):
         raise UnknownUnitError(f"{text!r} is not a finite quantity")
     return Quantity(value, dimension, text)
+
+
+def number_and_unit(text: Any) -> tuple[float, str] | None:
+    """``(5.0, "V/nm")`` of ``"5 V/nm"``; ``None`` for what is not a number with a unit that is known."""
+    try:
+        if not isinstance(text, str) or parse_quantity(text) is None:
+            return None
+    except UnknownUnitError:
+        return None
+    match = _QUANTITY.fullmatch(text)
+    return (float(match["number"]), match["unit"]) if match else None
 
 
 def _unit(name: str, text: str) -> tuple[float, Dimension]:

@@ -1,7 +1,7 @@
 """Kill runs with SIGKILL, resume each until it is done, compare with a run that was left alone.
 
 Half of the kills fall at random moments, half inside what could hurt most: the writing of a record, the
-writing of a checkpoint, and just before and after each file is renamed.
+writing of a checkpoint, the reopening of a stream, and just before and after each file is renamed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.reliability.trials import differences, exit_code, in_child, write_case
 from wigner_sim import checkpoint, output
@@ -22,7 +23,18 @@ from wigner_sim.run_directory import RunDirectory
 from wigner_sim.simulation import resume, run
 
 #: When a process dies: at any moment, or inside the package at one of these places.
-POINTS = ("random", "record_variable", "record_time", "checkpoint_fsync", "before_rename", "after_rename")
+POINTS = (
+    "random",
+    "record_variable",
+    "record_time",
+    "reopening",
+    "checkpoint_fsync",
+    "before_rename",
+    "after_rename",
+)
+
+#: Records after which these runs close a stream and open it again, so that short ones do it too.
+REOPENED_AFTER = 10
 
 
 def _kill_at(owner: Any, name: str, visit: int, after: bool) -> None:
@@ -49,6 +61,8 @@ def arm(point: str, generator: random.Random) -> None:
         _kill_at(output, "checked_values", generator.randint(20, 900), after=True)
     elif point == "record_time":
         _kill_at(output.NetcdfStream, "append", generator.randint(1, 200), after=generator.random() < 0.5)
+    elif point == "reopening":
+        _kill_at(output.NetcdfStream, "_open", generator.randint(1, 20), after=generator.random() < 0.5)
     elif point == "checkpoint_fsync":
         _kill_at(checkpoint.os, "fsync", generator.randint(1, 60), after=False)
     elif point in ("before_rename", "after_rename"):
@@ -94,6 +108,7 @@ def _complete(runs: list[Path]) -> bool:
     return bool(runs) and RunDirectory(runs[-1]).read_status().get("state") == "complete"
 
 
+@mock.patch.object(output, "_REOPENED_AFTER", REOPENED_AFTER)
 def measure(scratch: Path, n_kills: int, seed: int = 1) -> dict[str, Any]:
     """Kill at least ``n_kills`` times; count what was lost."""
     generator = random.Random(seed)

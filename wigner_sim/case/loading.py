@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from pydantic import PrivateAttr, ValidationError
 
+from wigner_sim.case.conversion import unit_system
 from wigner_sim.case.diagnosis import Origin, explain, nearest
-from wigner_sim.case.physical import in_lattice_units, unit_system
+from wigner_sim.case.physical import in_lattice_units
 from wigner_sim.case.references import Reference, find_references, rename_references
 from wigner_sim.case.schema import CaseSections
 from wigner_sim.case.toml_text import emit_document, emit_value

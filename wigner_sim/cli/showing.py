@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 QUANTITY = 'main picture: any stored variable, e.g. density, "f(kx, ky; x=3)" (axes shown; axes cut)'
 
 
-def _opened(path: str, units: str) -> Run:
+def _opened(path: str, units: str, exact: bool = False) -> Run:
     """A run to look at, in the units asked for."""
     from wigner_sim.figures.physical_axes import in_physical_units
-    from wigner_sim.runs import open_run
+    from wigner_sim.runs import open_exact_run, open_run
 
-    run = open_run(path)
+    run = open_exact_run(path) if exact else open_run(path)
     return run if units == "lattice" else in_physical_units(run)
 
 
@@ -90,7 +90,9 @@ def _figure(options: argparse.Namespace, run: Run) -> RunFigure:
     if options.diff:
         return plotting.plot_difference(run, _opened(options.diff, options.units), band=band)
     if options.exact:
-        return plotting.plot_comparison(run, _opened(options.exact, options.units), time, band=band)
+        return plotting.plot_comparison(
+            run, _opened(options.exact, options.units, exact=True), time, band=band
+        )
     if options.quantity or options.size == "column":
         return plotting.plot_quantity(
             run, options.quantity, time, band=band, upright=options.size == "column"
@@ -109,7 +111,7 @@ def _plot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", choices=["screen", "column", "page"], default="screen", help=about)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--diff", metavar="OTHER", help="difference to another run")
-    what.add_argument("--exact", metavar="RUN", help="beside an exact run, with the difference")
+    what.add_argument("--exact", metavar="RUN", help="beside an exact run, or the latest of a case directory")
     what.add_argument("--geometry", action="store_true", help="the band geometry instead of the state")
     what.add_argument("--validity", action="store_true", help="how far the run can be trusted, against time")
     what.add_argument("--quantity", metavar="NAME", help=QUANTITY)

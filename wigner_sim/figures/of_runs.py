@@ -32,6 +32,8 @@ from wigner_sim.figures.quantities import DatasetRun, main_series
 from wigner_sim.reading import load
 
 #: Relative drifts below this are rounding.
+#: Numbers above it, in a damaged file, set no limits: an axis must end at a number, too.
+MOST_DRAWN = 1e150
 DRIFT_FLOOR = 1e-17
 
 
@@ -151,7 +153,7 @@ def plot_drifts(axes: Axes, run: Run, band: int | str | None) -> None:
     for i, (name, label) in enumerate(names.items()):
         if name in scalars:
             drift = np.abs(load(frames.select_band(scalars[name], band)).values)
-            largest = max(largest, float(np.nanmax(drift, initial=0.0)))
+            largest = max(largest, float(np.nanmax(np.where(drift < MOST_DRAWN, drift, 0.0), initial=0.0)))
             label += "" if drift.any() else " (exactly 0)"
             visible = np.maximum(drift, DRIFT_FLOOR)
             visible[:1] = np.nan  # zero by definition

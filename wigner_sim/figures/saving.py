@@ -36,14 +36,20 @@ def save_figure(figure: RunFigure, path: str | Path, *, overwrite: bool = False,
     Raises
     ------
     CaseError
-        For an unknown suffix, or a file that is not a figure of this package.
+        For an unknown suffix, a file that is not a figure of this package, or numbers near the largest there
+        are, as in a damaged file.
     """
     target = Path(path)
     suffix = figure_suffix(target)
     target = free_path(target, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(figure.style):  # ticks and fonts come into being only now
-        figure.savefig(target, dpi=dpi, metadata=_file_metadata(suffix, figure.provenance))
+        try:
+            figure.savefig(target, dpi=dpi, metadata=_file_metadata(suffix, figure.provenance))
+        except (ArithmeticError, ValueError) as error:  # 1e308 has no next power of ten, no margins either
+            raise CaseError(
+                f"{target.name}: the stored numbers are too large to be drawn ({error}): is a file damaged?"
+            ) from None
     return target
 
 

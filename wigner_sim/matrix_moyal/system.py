@@ -178,12 +178,24 @@ class MatrixMoyal:
 
     @property
     def local_field_descriptions(self) -> Mapping[str, str]:
-        """None."""
+        """None of a single band."""
         return {}
 
+    @property
+    def whole_fields(self) -> Mapping[str, tuple[str, str]]:
+        """Long name and equation of :meth:`local_fields`, which belong to all bands together."""
+        equation = "int_{-1/2}^{1/2} dl int dk/(2 pi)^d tr [d_{k_i} H_0(k + l q) F(q, k)]"
+        return {
+            f"all_bands_current_{axis}": (
+                f"particle current density of all bands and their coherence along {axis}",
+                equation,
+            )
+            for axis in self._axes
+        }
+
     def local_fields(self, f: Array, t: float) -> dict[str, FloatArray]:
-        """Nothing beside the bands' observables."""
-        return {}
+        """Functions of position beside the bands' observables, each (*x)."""
+        return dict(zip(self.whole_fields, self.current(f, t), strict=True))
 
     def measure(self, f: Array, t: float) -> dict[str, FloatArray]:
         """What the recorder stores beside (or in place of) the bands' own: :data:`OWN_SCALARS` and tails."""
@@ -215,7 +227,11 @@ class MatrixMoyal:
 
     @property
     def _current_names(self) -> list[str]:
-        return [f"total_current_{axis}" for axis in AXIS_LETTERS[: self.grid.n_momentum_axes]]
+        return [f"total_current_{axis}" for axis in self._axes]
+
+    @property
+    def _axes(self) -> str:
+        return "".join(AXIS_LETTERS[: self.grid.n_momentum_axes])
 
 
 #: Scalars of a matrix run.

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wigner_sim.errors import CaseError
 from wigner_sim.steppers.protocol import SplitEquation, Stepper
 
 #: Fraction of the stability limit that a chosen step may use.
 STABILITY_SAFETY = 0.7
 #: First step tried for a scheme without a limit, times the spectral radius.
 FIRST_TRIAL = 5.0
+#: Growth of the estimated error with shorter steps from which on it is rounding.
+ROUNDING_TAKES_OVER = 10.0
 
 
 def estimate_error(
@@ -56,26 +59,40 @@ def choose_step(
     -------
     ChosenStep
         Its ``dt`` divides ``duration``.
+
+    Raises
+    ------
+    CaseError
+        If rounding keeps the error above the tolerance however short the step, with the smallest tolerance.
     """
     radius = equation.spectral_radius(t)
     stable = STABILITY_SAFETY * stepper.stability_limit / radius if radius > 0 else np.inf
     largest = min(stable, duration)
     # up from a short step: a long one costs many substeps where a flow is not known in closed form
     trial = min(largest, FIRST_TRIAL / radius) if radius > 0 else largest
-    shrunk = False
+    shrunk, lowest = False, np.inf
     for _ in range(60):
         _, error = estimate_error(stepper, equation, u, t, trial)
         # halves have been measured: one step of size trial makes 2^p times that error
         accumulated = error * 2**stepper.order * duration / trial
+        lowest = np.fmin(lowest, accumulated)
         gain = tolerance / max(accumulated, np.finfo(float).tiny) if np.isfinite(accumulated) else 0.0
         factor = 0.9 * gain ** (1 / stepper.order)
         if gain >= 1:
             if shrunk or trial == largest or factor < 1.2:
                 break
             trial = min(largest, trial * min(8.0, factor))
+        elif accumulated > ROUNDING_TAKES_OVER * lowest:  # the more steps, the more of it
+            break
         else:
             shrunk = True
             trial *= max(0.25, min(0.9, factor))
+    if gain < 1 and np.isfinite(lowest):
+        raise CaseError(
+            f"time.tolerance = {tolerance:g} is below rounding: with shorter steps the estimated error over "
+            f"the run does not fall below {lowest:.2g} of max|w|; the smallest sensible value is "
+            f"{2 * lowest:.0e}"
+        )
     if trial == duration:
         reason = f"the whole duration in one step is within the tolerance {tolerance:g}"
     elif trial == stable:
@@ -129,7 +146,8 @@ class StepDoubling:
             self.dt = dt * max(0.2, min(0.9, factor))
             if t + self.dt == t:
                 raise FloatingPointError(
-                    "the adaptive step fell to zero: the state is no longer finite or smooth"
+                    "the adaptive step fell to zero: time.tolerance is below rounding, or the state is no "
+                    "longer finite or smooth"
                 )
 
     def state(self) -> dict[str, Any]:

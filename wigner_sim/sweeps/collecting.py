@@ -16,6 +16,7 @@ from wigner_sim.provenance import provenance
 from wigner_sim.run_directory import RunDirectory
 from wigner_sim.runs import open_stream
 from wigner_sim.sweeps.plan import Plan
+from wigner_sim.units import number_and_unit
 
 
 def collect(plan: Plan, path: Path, stream: str = "scalars") -> xr.Dataset:
@@ -110,7 +111,10 @@ def _by_record(dataset: xr.Dataset) -> xr.Dataset:
 def _with_axes(joined: xr.Dataset, plan: Plan) -> xr.Dataset:
     """Give the members their swept coordinates; fold a product into one dimension per key."""
     names = dict(zip(plan.axes, _axis_names(list(plan.axes), joined), strict=True))
-    about = {key: {"case_key": key, "long_name": f"swept {key}"} for key in plan.axes}
+    about = {
+        key: {"case_key": key, "long_name": f"swept {key}", **_unit_attribute(axis)}
+        for key, axis in plan.axes.items()
+    }
     if not plan.is_product:
         columns = {key: _coordinate([member.values[key] for member in plan.members]) for key in plan.axes}
         return joined.assign_coords(
@@ -142,8 +146,17 @@ def _axis_names(keys: Sequence[str], dataset: xr.Dataset) -> list[str]:
 
 
 def _coordinate(values: Sequence[Any]) -> np.ndarray:
-    """Numbers as they are, anything else as TOML text."""
+    """Numbers as they are, also those with one unit for all; anything else as TOML text."""
+    if _unit_attribute(values):
+        values = [quantity[0] for value in values if (quantity := number_and_unit(value))]
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return np.asarray(values)
     texts = [value if isinstance(value, str) else emit_value(value) for value in values]
     return np.array(texts, dtype=object)
+
+
+def _unit_attribute(values: Sequence[Any]) -> dict[str, str]:
+    """``{"units": "T"}`` if all values are written in this unit."""
+    quantities = [number_and_unit(value) for value in values]
+    units = {quantity[1] if quantity else "" for quantity in quantities}
+    return {"units": units.pop()} if len(units) == 1 and "" not in units else {}

@@ -14,6 +14,7 @@ from wigner_sim.case import Case
 from wigner_sim.case.sections.sweep import swept_values
 from wigner_sim.case.toml_text import emit_value
 from wigner_sim.errors import CaseError
+from wigner_sim.units import number_and_unit
 
 #: More members than this are taken for a mistake.
 MOST_MEMBERS = 100_000
@@ -123,10 +124,13 @@ def sweep_plan(case: Case) -> Plan:
 
 
 def _values(entry: Any) -> list[Any]:
-    """A list of values, also from a range; whole numbers stay whole."""
+    """A list of values, also from a range; whole numbers stay whole, units stay what they are."""
     if isinstance(entry, list):
         return entry
     ((kind, (first, last, n)),) = entry.items()
+    if (start := number_and_unit(first)) and (stop := number_and_unit(last)):
+        numbers = _values({kind: [start[0], stop[0], n]})
+        return [f"{number:.15g} {start[1]}" for number in numbers]
     spaced = np.linspace(first, last, n) if kind == "linspace" else np.geomspace(first, last, n)
     values: list[Any] = spaced.tolist()
     if type(first) is int and type(last) is int and np.array_equal(spaced, np.round(spaced)):

@@ -45,22 +45,32 @@ class HamiltonianSection(Section):
         unit="energy",
     )
     terms: FreeList | None = key(
-        None, 'The sum for source = "terms".', "a list of tables", 'none; required by source = "terms"'
+        None,
+        'The sum for source = "terms".',
+        "a list of tables",
+        'none; required by source = "terms"',
+        unit="terms",
     )
     hoppings: FreeList | None = key(
         None,
         'The hoppings for source = "tight_binding".',
         "a list of tables",
         'none; required by source = "tight_binding"',
+        unit="hoppings",
     )
     orbital_positions: FreeList | None = key(
         None,
         "Orbital positions in units of the lattice vectors.",
         "a list of lists of numbers",
         "all at the origin",
+        unit="orbital_positions",
     )
     lattice_vectors: FreeList | None = key(
-        None, "Rows are the Cartesian lattice vectors.", "a list of lists of numbers", "the identity"
+        None,
+        "Rows are the Cartesian lattice vectors.",
+        "a list of lists of numbers",
+        "the identity",
+        unit="lattice_vectors",
     )
     force: Expressions | None = key(
         None,

@@ -97,7 +97,10 @@ class EarlierRunState(Section):
     kind: Literal["from_run"]
     run: Text = key(..., "Run or case directory, relative to the case file.", "a path")
     time: float = key(
-        -1.0, "Which stored time to take; -1 is the last one.", "a time >= 0, or -1 for the last one"
+        -1.0,
+        "Which stored time to take; -1 is the last one.",
+        "a time >= 0, or -1 for the last one",
+        unit="time",
     )
 
     @model_validator(mode="after")

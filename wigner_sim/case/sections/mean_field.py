@@ -25,7 +25,7 @@ class MeanFieldSection(Section):
         0.0, 'Inverse screening length, for kind = "poisson".', "a number >= 0", unit="wavenumber"
     )
     background: Literal["mean"] | float = key(
-        "mean", "Density n_0 of the background per cell.", '"mean" or a number'
+        "mean", "Density n_0 of the background per cell.", '"mean" or a number', unit="density"
     )
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from wigner_sim.case.fields import FreeTable, key
 from wigner_sim.case.sections.base import Section
+from wigner_sim.units import number_and_unit
 
 #: Ways to give values by their first, their last and their number.
 RANGES = ("linspace", "geomspace")
@@ -42,6 +43,9 @@ def _is_range(entry: Any) -> bool:
     if kind not in RANGES or not isinstance(range_, list) or len(range_) != 3:
         return False
     first, last, n = range_
+    with_units = [number_and_unit(end) for end in (first, last)]
+    if with_units[0] and with_units[1] and with_units[0][1] == with_units[1][1]:
+        first, last = with_units[0][0], with_units[1][0]
     if any(isinstance(end, bool | str | list | dict) for end in (first, last)) or type(n) is not int:
         return False
     return 0 < n <= 100_000 and (kind == "linspace" or first * last > 0)
@@ -69,7 +73,7 @@ class SweepSection(Section):
         ...,
         "What is swept: any keys of the case, each with its values.",
         "a table of case keys, each with a list of values, { linspace = [first, last, n] } or "
-        "{ geomspace = [first, last, n] }",
+        "{ geomspace = [first, last, n] }; with units where the key takes them, both ends in the same",
     )
     mode: Literal["product", "zip"] = key(
         "product",
