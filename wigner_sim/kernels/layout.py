@@ -91,6 +91,13 @@ class Drift(NamedTuple):
     weights: Array  # of central differences over the spacing, (axes * taps,); empty: spectral derivatives
 
 
+class ModeFactors(NamedTuple):
+    """Real factors of the modes: sums of (function of q) x (function of the lane), the same at q and -q."""
+
+    modes: Array  # (pairs, terms)
+    lanes: Array  # (blocks * terms * 2 * vector,)
+
+
 class ModeTables(NamedTuple):
     """Modes q in blocks of one vector, and the products of an operator that is diagonal in them."""
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from wigner_sim.observables.state import BandState
 from wigner_sim.symbols import FloatArray
 
 
 def particle_number(state: BandState) -> FloatArray:
     """Particles in the band, ``N = int f = int w``."""
-    return state.grid.integrate(state.w)
+    return np.asarray(state.survey.number)
 
 
 def filling(state: BandState) -> FloatArray:
     """Particles per state of the band, ``int f / int D``."""
-    return state.grid.integrate(state.w) / state.grid.integrate(state.effective.density_of_states)
+    return np.asarray(state.survey.number) / state.grid.integrate(state.effective.density_of_states)
 
 
 def energy(state: BandState) -> FloatArray:
     """Energy of the band, ``E = int f h_f = int w h_w`` (docs/theory.md section 4)."""
-    return state.grid.integrate(state.w * state.effective.total_energy_symbol)
+    return np.asarray(state.survey.energy)
 
 
 def density(state: BandState) -> FloatArray:

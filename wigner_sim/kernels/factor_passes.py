@@ -1,0 +1,91 @@
+"""A pass over phase space that multiplies the modes of some axes by real factors, and adds the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wigner_sim.kernels.layout import (
+    BlockLayout,
+    ModeFactors,
+    MovedAxes,
+    block_elements,
+    block_layout,
+    mode_pairs,
+)
+from wigner_sim.kernels.passes import (
+    WORTH_SHARING,
+    SumOfFactors,
+    compiled_kernel,
+    in_blocks,
+    workspace,
+)
+from wigner_sim.parallel import share_out
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class FactorPass:
+    """``u + sign F^-1[m F u]/divisor`` with ``u = source/divisor``, F the transform over the moved axes.
+
+    Parameters
+    ----------
+    axes : MovedAxes
+    factor : SumOfFactors
+        m(q; lane), even in q.
+    """
+
+    axes: MovedAxes
+    factor: SumOfFactors
+    _tables: dict[int, tuple[BlockLayout, ModeFactors]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def apply(self, source: Array, target: Array, divisor: Array | None = None, sign: float = 1.0) -> None:
+        """Put it into ``target``, which may be ``source``; all of shape (outer * moved * inner,)."""
+        self._run(source, target, divisor, sign)
+
+    def extremes(self, source: Array, divisor: Array | None = None, sign: float = 1.0) -> tuple[Array, Array]:
+        """Its smallest and its largest value in each lane; both not finite where any of the lane is not."""
+        extremes = self._run(source, None, divisor, sign)
+        lowest, highest = extremes.reshape(-1, 2, 64 // source.dtype.itemsize).swapaxes(0, 1)
+        return lowest.ravel()[: self.axes.n_lanes], highest.ravel()[: self.axes.n_lanes]
+
+    def _run(self, source: Array, target: Array | None, divisor: Array | None, sign: float) -> Array:
+        bits = 8 * source.dtype.itemsize
+        layout, factors = self._tables_for(bits)
+        width = 512 // bits
+        size = 6 * block_elements(layout) + width * (4 * max(self.axes.n_points) + 16)
+        n_blocks = -(-self.axes.n_lanes // (2 * width))
+        extremes = np.empty(4 * width * n_blocks, source.dtype)
+        given = (
+            source,
+            source if divisor is None else divisor,
+            source if target is None else target,
+            extremes,
+            layout,
+            factors,
+            np.array([sign / self.axes.n_moved]),
+            np.array([divisor is not None, target is not None], dtype=np.int64),
+        )
+        nothing = (*given, np.zeros(2, dtype=np.int64), workspace(size, source.dtype))
+        run_factors = compiled_kernel("wigner_sim.kernels.factors", source.dtype, nothing)
+
+        def work(first: int, last: int) -> None:
+            run_factors(*given, np.array((first, last), dtype=np.int64), workspace(size, source.dtype))
+
+        share_out(work, n_blocks, source.size >= WORTH_SHARING)
+        return extremes
+
+    def _tables_for(self, bits: int) -> tuple[BlockLayout, ModeFactors]:
+        if bits not in self._tables:
+            width, kind = 512 // bits, f"f{bits // 8}"
+            own = self.factor.own[mode_pairs(self.axes.n_points)[:, 0]]
+            lanes = in_blocks(self.factor.lanes, width).astype(kind).ravel()
+            factors = ModeFactors(np.ascontiguousarray(own).astype(kind), lanes)
+            self._tables[bits] = block_layout(self.axes, bits, width), factors
+        return self._tables[bits]

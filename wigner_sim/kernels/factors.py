@@ -1,0 +1,167 @@
+"""Multiplication of modes by real factors, with the smallest and largest result, by blocks, compiled by numba.
+
+``work`` holds three blocks, real part first (one vector of lanes), then imaginary part (another one): what is
+transformed, the values themselves, one over the divisor; then the scratch area of the transforms.
+
+numba keeps the compiled kernel by the time stamp of this file alone: after a change to the other modules of
+this package that emit code, touch it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+from numpy.typing import NDArray
+
+from wigner_sim.kernels.compiled import _copy, _transform
+from wigner_sim.kernels.layout import BlockLayout, ModeFactors
+from wigner_sim.kernels.vectors import keep_larger, keep_smaller, lane_count, load, store
+
+Array = NDArray[Any]
+
+
+@njit(inline="always")
+def _prepare(work: Array, size: int, layout: BlockLayout, block: int, divided: bool) -> None:
+    """Divide, and keep what the transform will overwrite."""
+    one, width = work.dtype.type(1.0), lane_count(work)
+    if divided:
+        for j in range(layout.lanes[0] - 2 * block * width, 2 * width):  # no lanes: nothing divided by zero
+            for m in range(len(layout.offsets)):
+                work[(4 + j // width) * size + layout.offsets[m] + j % width] = one
+    for part in range(0, 2 * size, size):
+        for m in range(len(layout.offsets)):
+            at = part + layout.offsets[m]
+            value = load(work, at)
+            if divided:
+                inverse = one / load(work, 4 * size + at)
+                store(work, 4 * size + at, inverse)
+                value = value * inverse
+                store(work, at, value)
+            store(work, 2 * size + at, value)
+
+
+@njit(inline="always")
+def _multiply(
+    work: Array, im: int, layout: BlockLayout, factors: ModeFactors, block: int, weight: float
+) -> None:
+    """Multiply the modes of two packed real functions, each by its own factor, the same at q and -q."""
+    width, pairs, modes, lanes = lane_count(work), layout.pairs, factors.modes, factors.lanes
+    n_terms = modes.shape[1]
+    half = work.dtype.type(0.5) * weight
+    for p in range(len(pairs)):
+        here, there = pairs[p, 0], pairs[p, 1]
+        at = block * n_terms * 2 * width
+        a, b = load(lanes, at) * modes[p, 0], load(lanes, at + width) * modes[p, 0]
+        for j in range(1, n_terms):
+            at += 2 * width
+            a = a + load(lanes, at) * modes[p, j]
+            b = b + load(lanes, at + width) * modes[p, j]
+        if here == there:
+            store(work, here, load(work, here) * (a * weight))
+            store(work, im + here, load(work, im + here) * (b * weight))
+            continue
+        a, b = a * half, b * half
+        fr, fi = load(work, here), load(work, im + here)
+        gr, gi = load(work, there), load(work, im + there)
+        ar, ai, br, bi = (fr + gr) * a, (fi - gi) * a, (fi + gi) * b, (gr - fr) * b
+        store(work, here, ar - bi)
+        store(work, im + here, ai + br)
+        store(work, there, ar + bi)
+        store(work, im + there, br - ai)
+
+
+@njit(inline="always")
+def _finish(
+    work: Array, size: int, layout: BlockLayout, extremes: Array, block: int, divided: bool, stored: bool
+) -> None:
+    """Add to the values, and put the sums into the block, or keep the smallest and largest of each lane.
+
+    What is not finite in any of a lane makes both not finite.
+    """
+    width, zero = lane_count(work), work.dtype.type(0.0)
+    for part in range(2):
+        low = (2 * block + part) * 2 * width
+        not_finite = load(work, 2 * size + part * size) * zero
+        for m in range(len(layout.offsets)):
+            at = part * size + layout.offsets[m]
+            change = load(work, at)
+            if divided:
+                change = change * load(work, 4 * size + at)
+            value = load(work, 2 * size + at) + change
+            if stored:
+                store(work, at, value)
+                continue
+            not_finite = not_finite + value * zero
+            if m == 0:
+                store(extremes, low, value)
+                store(extremes, low + width, value)
+            keep_smaller(extremes, low, value)
+            keep_larger(extremes, low + width, value)
+        if not stored:
+            store(extremes, low, load(extremes, low) + not_finite)
+            store(extremes, low + width, load(extremes, low + width) + not_finite)
+
+
+def run_factors(
+    source: Array,
+    divisor: Array,
+    target: Array,
+    extremes: Array,
+    layout: BlockLayout,
+    factors: ModeFactors,
+    weight: Array,
+    how: Array,
+    blocks: Array,
+    work: Array,
+) -> None:
+    """For some blocks ``u + (factor of the modes of u)/divisor`` with ``u = source/divisor``.
+
+    Parameters
+    ----------
+    source, divisor, target : array (outer * moved * inner,)
+        The divisor is read, and the target written, only if ``how`` says so.
+    extremes : array (blocks * 2 * 2 * vector,)
+        Smallest, then largest value of each lane, vector by vector; written if the target is not.
+    layout, factors :
+        See :mod:`wigner_sim.kernels.layout`.
+    weight : array (1,)
+        Of the factors; transforms are not normalised.
+    how : array (2,)
+        Whether there is a divisor, and whether the target is written.
+    blocks : array (2,)
+        First block, and the one after the last.
+    work : array
+    """
+    width = lane_count(source)
+    size = layout.n_points[0] * layout.strides[0]
+    scratch = 6 * size
+    divided, stored = how[0] > 0, how[1] > 0
+    for block in range(blocks[0], blocks[1]):
+        for stage in range(5):  # in; transform and multiply; transform back; add; out
+            if stage == 0 or (stage == 4 and stored):
+                for part in range(4):  # source or target, then the divisor
+                    if part < 2 or (stage == 0 and divided):
+                        array = target if stage == 4 else source if part < 2 else divisor
+                        at = part * size if part < 2 else (part + 2) * size
+                        _copy(array, layout, work, at, (2 * block + part % 2) * width, stage == 4)
+                if stage == 0:
+                    _prepare(work, size, layout, block, divided)
+            elif stage == 3:
+                _finish(work, size, layout, extremes, block, divided, stored)
+            elif stage < 3:
+                re, im = (0, size) if stage == 1 else (size, 0)
+                _transform(work, re, im, layout, scratch)
+                if stage == 1:
+                    _multiply(work, size, layout, factors, block, work.dtype.type(weight[0]))
+
+
+def compiled(kept: bool) -> Any:
+    """:func:`run_factors` as machine code; ``kept`` between processes if there is a directory for it."""
+    options = {"nogil": True, "error_model": "numpy"}
+    if kept:
+        try:
+            return njit(cache=True, **options)(run_factors)
+        except RuntimeError:  # neither the package nor the user has a directory that can be written
+            pass
+    return njit(**options)(run_factors)
