@@ -199,5 +199,5 @@ def _largest_where_occupied(state: BandState, values: FloatArray) -> float:
             np.broadcast_to(values, (*[1] * grid.n_position_axes, *grid.n_k)).ravel()
         )
     values = np.broadcast_to(values, grid.shape)
-    rows = values.reshape(len(known.by_position), -1).max(axis=1)
+    rows = values.reshape(int(np.prod(grid.n_x)), -1).max(axis=1)
     return known.largest_where_occupied(values, state.w, rows)

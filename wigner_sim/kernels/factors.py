@@ -1,4 +1,4 @@
-"""Multiplication of modes by real factors, with the smallest and largest result, by blocks, compiled by numba.
+"""Multiplication of modes by real factors, or the smallest and largest result of it, compiled by numba.
 
 ``work`` holds three blocks, real part first (one vector of lanes), then imaginary part (another one): what is
 transformed, the values themselves, one over the divisor; then the scratch area of the transforms.
@@ -15,26 +15,35 @@ from numba import njit
 from numpy.typing import NDArray
 
 from wigner_sim.kernels.compiled import _copy, _transform
-from wigner_sim.kernels.layout import BlockLayout, ModeFactors
+from wigner_sim.kernels.layout import IN_PRODUCTS, STORED, UNDIVIDED, BlockLayout, Divisor, ModeFactors
 from wigner_sim.kernels.vectors import keep_larger, keep_smaller, lane_count, load, store
 
 Array = NDArray[Any]
 
 
 @njit(inline="always")
-def _prepare(work: Array, size: int, layout: BlockLayout, block: int, divided: bool) -> None:
+def _prepare(work: Array, size: int, layout: BlockLayout, divisor: Divisor, block: int, how: int) -> None:
     """Divide, and keep what the transform will overwrite."""
-    one, width = work.dtype.type(1.0), lane_count(work)
-    if divided:
-        for j in range(layout.lanes[0] - 2 * block * width, 2 * width):  # no lanes: nothing divided by zero
-            for m in range(len(layout.offsets)):
+    one, width, n_moved = work.dtype.type(1.0), lane_count(work), layout.lanes[1]
+    n_terms = divisor.n_terms[0]
+    if how == STORED:  # beyond the last lane nothing is divided by zero
+        for j in range(max(0, layout.lanes[0] - 2 * block * width), 2 * width):
+            for m in range(n_moved):
                 work[(4 + j // width) * size + layout.offsets[m] + j % width] = one
-    for part in range(0, 2 * size, size):
-        for m in range(len(layout.offsets)):
-            at = part + layout.offsets[m]
+    for part in range(2):
+        for m in range(n_moved):
+            at = part * size + layout.offsets[m]
             value = load(work, at)
-            if divided:
-                inverse = one / load(work, 4 * size + at)
+            if how != UNDIVIDED:
+                if how == IN_PRODUCTS:
+                    lane = (block * n_terms * 2 + part) * width
+                    below = load(divisor.lanes, lane) * divisor.moved[m * n_terms]
+                    for j in range(1, n_terms):
+                        lane += 2 * width
+                        below = below + load(divisor.lanes, lane) * divisor.moved[m * n_terms + j]
+                else:
+                    below = load(work, 4 * size + at)
+                inverse = one / below
                 store(work, 4 * size + at, inverse)
                 value = value * inverse
                 store(work, at, value)
@@ -105,7 +114,7 @@ def _finish(
 
 def run_factors(
     source: Array,
-    divisor: Array,
+    divisor: Divisor,
     target: Array,
     extremes: Array,
     layout: BlockLayout,
@@ -119,16 +128,16 @@ def run_factors(
 
     Parameters
     ----------
-    source, divisor, target : array (outer * moved * inner,)
-        The divisor is read, and the target written, only if ``how`` says so.
+    source, target : array (outer * moved * inner,)
+        The target is written only if ``how`` says so; it may be the source.
     extremes : array (blocks * 2 * 2 * vector,)
         Smallest, then largest value of each lane, vector by vector; written if the target is not.
-    layout, factors :
+    divisor, layout, factors :
         See :mod:`wigner_sim.kernels.layout`.
     weight : array (1,)
         Of the factors; transforms are not normalised.
     how : array (2,)
-        Whether there is a divisor, and whether the target is written.
+        UNDIVIDED, IN_PRODUCTS or STORED, the divisor; and whether the target is written.
     blocks : array (2,)
         First block, and the one after the last.
     work : array
@@ -136,17 +145,17 @@ def run_factors(
     width = lane_count(source)
     size = layout.n_points[0] * layout.strides[0]
     scratch = 6 * size
-    divided, stored = how[0] > 0, how[1] > 0
+    divided, stored = how[0] != UNDIVIDED, how[1] > 0
     for block in range(blocks[0], blocks[1]):
         for stage in range(5):  # in; transform and multiply; transform back; add; out
             if stage == 0 or (stage == 4 and stored):
                 for part in range(4):  # source or target, then the divisor
-                    if part < 2 or (stage == 0 and divided):
-                        array = target if stage == 4 else source if part < 2 else divisor
+                    if part < 2 or (stage == 0 and how[0] == STORED):
+                        array = target if stage == 4 else source if part < 2 else divisor.values
                         at = part * size if part < 2 else (part + 2) * size
                         _copy(array, layout, work, at, (2 * block + part % 2) * width, stage == 4)
                 if stage == 0:
-                    _prepare(work, size, layout, block, divided)
+                    _prepare(work, size, layout, divisor, block, how[0])
             elif stage == 3:
                 _finish(work, size, layout, extremes, block, divided, stored)
             elif stage < 3:

@@ -13,11 +13,13 @@ Source: docs/theory.md section 4; f is the band density of Park et al., arXiv:25
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from wigner_sim.kinetics.low_rank import few_products
 from wigner_sim.kinetics.mode_smearing import ModeSmearing, pieces
 from wigner_sim.symbols import FloatArray, SymbolSpace
 
@@ -137,9 +139,8 @@ class Faces:
 
     def occupation_from_density(self, w: FloatArray) -> FloatArray:
         """``c = (w - S^T (w/D))/D``."""
-        by_modes = self._smearing.by_modes(w)
-        if by_modes is not None:
-            return by_modes.added(w, self._divisor, -1.0)
+        if self._smearing.by_modes(w) is not None:
+            return self._occupation.added(w, -1.0)
         if self._smearing.vanishes:
             return np.asarray(w / self._density_of_states)
         leading = w / self._density_of_states
@@ -165,9 +166,8 @@ class Faces:
 
     def occupation_extremes(self, w: FloatArray) -> tuple[float, float]:
         """Smallest and largest c, made in pieces and not stored where S allows it."""
-        by_modes = self._smearing.by_modes(w)
-        if by_modes is not None:
-            return by_modes.extremes(w, self._divisor, -1.0)
+        if self._smearing.by_modes(w) is not None:
+            return self._occupation.extremes(w, -1.0)
         if self._smearing.vanishes:
             below = np.broadcast_to(self._density_of_states, w.shape)
             ranges = [_range(w[piece] / below[piece]) for piece in pieces(w.shape, ())]
@@ -186,12 +186,13 @@ class Faces:
         return (w if self._smearing.vanishes else self.band_density_from_density(w)), ()
 
     @cached_property
-    def _divisor(self) -> FloatArray | None:
-        """D as an array of its own, or None where it is 1."""
-        d = self._density_of_states
-        if not any(d.strides) and d.flat[0] == 1.0:
-            return None
-        return np.ascontiguousarray(np.broadcast_to(d, self._smearing.space.grid.shape))
+    def _occupation(self) -> ModeSmearing:
+        """What makes c from w where S multiplies modes."""
+        d, grid = self._density_of_states, self._smearing.space.grid
+        by_modes = self._smearing.by_modes(np.empty(grid.shape))
+        assert by_modes is not None
+        factors = few_products(grid, d) if by_modes.is_compiled else None
+        return replace(by_modes, divisor=d, divisor_factors=factors)
 
     def density_from_band_density(self, f: FloatArray) -> FloatArray:
         """``w = f - S f + S S f``."""

@@ -18,6 +18,7 @@ from wigner_sim.kernels import numba_is_usable
 from wigner_sim.kernels.factor_passes import FactorPass
 from wigner_sim.kernels.layout import MovedAxes
 from wigner_sim.kernels.passes import SumOfFactors, can_transform
+from wigner_sim.kinetics.low_rank import Factors
 from wigner_sim.symbols import FloatArray
 
 #: Points from which compiled passes are worth the time they take to be compiled.
@@ -36,7 +37,7 @@ def pieces(shape: tuple[int, ...], whole: Sequence[int], n_points: int = 1 << 17
 
 @dataclass(frozen=True)
 class ModeSmearing:
-    """``S u``: the modes of u along some axes times ``sum_t q_t(modes) g_t(the other axes)``.
+    """``u + sign S u / divisor``; S multiplies modes along some axes by ``sum_t q_t(modes) g_t(other axes)``.
 
     Parameters
     ----------
@@ -46,40 +47,52 @@ class ModeSmearing:
         Those that are transformed.
     terms : sequence of (array, array)
         q_t and g_t, both broadcastable to the shape.
+    divisor : array, optional
+        Of the shape, or broadcastable to it.
+    divisor_factors : Factors, optional
+        The same as a short sum of products.
     """
 
     shape: tuple[int, ...]
     n_position_axes: int
     axes: tuple[int, ...]
     terms: Sequence[tuple[FloatArray, FloatArray]]
+    divisor: FloatArray | None = None
+    divisor_factors: Factors | None = None
     _thinned: dict[int, ModeSmearing] = field(default_factory=dict, repr=False, compare=False)
 
-    def apply(self, u: FloatArray) -> FloatArray:
-        """``S u``."""
-        return self._made(u, None, 1.0, alone=True)
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the grid is large and a compiled pass over all positions does it."""
+        n_x = self.shape[: self.n_position_axes]
+        inside = max(self.axes) < len(n_x) and prod(self.shape) >= LARGE
+        return inside and numba_is_usable() and can_transform(n_x)
 
-    def added(self, w: FloatArray, divisor: FloatArray | None = None, sign: float = 1.0) -> FloatArray:
+    def apply(self, u: FloatArray) -> FloatArray:
+        """``S u`` alone, without divisor."""
+        return self._made(u, 1.0, alone=True)
+
+    def added(self, w: FloatArray, sign: float = 1.0) -> FloatArray:
         """``u + sign S u / divisor`` with ``u = w / divisor``."""
-        if not self._is_compiled_for(w, divisor):
-            return self._made(w, divisor, sign)
+        if not self._is_compiled_for(w):
+            return self._made(w, sign)
         result = np.empty(self.shape, w.dtype)
-        self._pass.apply(w.reshape(-1), result.reshape(-1), _flat(divisor), sign)
+        self._pass.apply(w.reshape(-1), result.reshape(-1), sign)
         return result
 
-    def extremes(
-        self, w: FloatArray, divisor: FloatArray | None = None, sign: float = 1.0
-    ) -> tuple[float, float]:
+    def extremes(self, w: FloatArray, sign: float = 1.0) -> tuple[float, float]:
         """Smallest and largest value of :meth:`added`, which is not stored."""
-        if self._is_compiled_for(w, divisor):
-            lowest, highest = self._pass.extremes(w.reshape(-1), _flat(divisor), sign)
+        if self._is_compiled_for(w):
+            lowest, highest = self._pass.extremes(w.reshape(-1), sign)
             return float(lowest.min()), float(highest.max())
         found: list[tuple[float, float]] = []
 
         def note(piece: tuple[slice, ...], values: FloatArray) -> None:
             found.append((float(values.min()), float(values.max())))
 
-        self._by_pieces(w, divisor, sign, note)
-        return float(np.min(found)), float(np.max(found))
+        self._by_pieces(w, sign, note)
+        lowest, highest = np.transpose(found)
+        return float(lowest.min()), float(highest.max())
 
     def added_at_every(self, w: FloatArray, stride: int) -> FloatArray:
         """``w + S w`` at every ``stride``-th point of the axes that are not transformed."""
@@ -90,44 +103,41 @@ class ModeSmearing:
             self._thinned[stride] = ModeSmearing(thin.shape, self.n_position_axes, self.axes, terms)
         return self._thinned[stride].added(thin)
 
-    def _made(
-        self, w: FloatArray, divisor: FloatArray | None, sign: float, alone: bool = False
-    ) -> FloatArray:
+    def _made(self, w: FloatArray, sign: float, alone: bool = False) -> FloatArray:
         result = np.empty(self.shape)
 
         def put(piece: tuple[slice, ...], values: FloatArray) -> None:
             result[piece] = values
 
-        self._by_pieces(w, divisor, sign, put, alone)
+        self._by_pieces(w, sign, put, alone)
         return result
 
     def _by_pieces(
         self,
         w: FloatArray,
-        divisor: FloatArray | None,
         sign: float,
         use: Callable[[tuple[slice, ...], FloatArray], None],
         alone: bool = False,
     ) -> None:
-        """Hand ``u + sign S u / divisor``, or S u alone, to ``use``, piece by piece."""
+        """Hand ``u + sign S u / divisor``, or S w alone, to ``use``, piece by piece."""
         parts, n_modes = pieces(self.shape, self.axes), prod(self.shape[axis] for axis in self.axes)
+        divisor = None if alone else self.divisor
 
         def work(first: int, last: int) -> None:
             for piece in parts[first:last]:
-                u = np.asarray(w[piece], dtype=float)
-                below = None if divisor is None else divisor[piece]
-                if below is not None:
-                    u = u / below
+                below = 1.0 if divisor is None else divisor[_kept(piece, divisor.shape)]
+                u = np.asarray(w[piece], dtype=float) / below
                 transform = fourier.real_transform(u.shape, self.axes)
                 transform.values[...] = u
                 modes = transform.forward()
                 modes *= self._factor[_kept(piece, self._factor.shape)]
                 modes *= sign / n_modes
                 change = transform.backward()
-                if below is not None:
-                    change /= below
-                if not alone:
-                    change += u
+                if alone:
+                    use(piece, change)
+                    continue
+                change /= below
+                change += u
                 use(piece, change)
 
         parallel.share_out(work, len(parts), prod(self.shape) >= fourier.WORTH_SHARING)
@@ -140,13 +150,10 @@ class ModeSmearing:
         products = ((np.take(q, half, last) if q.shape[last] > 1 else q) * g for q, g in self.terms)
         return np.asarray(sum(products, start=np.zeros((1,) * len(self.shape))))
 
-    def _is_compiled_for(self, w: FloatArray, divisor: FloatArray | None) -> bool:
-        """Whether a pass over all positions does it, here and for these arrays."""
-        s = self.n_position_axes
-        contiguous = all(each is None or each.flags.c_contiguous for each in (w, divisor))
-        same = divisor is None or divisor.dtype == w.dtype
-        known = w.size >= LARGE and contiguous and same and w.dtype == np.float64
-        return known and max(self.axes) < s and numba_is_usable() and can_transform(self.shape[:s])
+    def _is_compiled_for(self, w: FloatArray) -> bool:
+        """Whether a pass over all positions does it, here and for this array."""
+        fits = w.flags.c_contiguous and w.flags.writeable and w.dtype == np.float64
+        return fits and self.is_compiled
 
     @cached_property
     def _pass(self) -> FactorPass:
@@ -154,13 +161,14 @@ class ModeSmearing:
         n_x, n_k = self.shape[:s], self.shape[s:]
         own = [np.broadcast_to(q.reshape(q.shape[:s]), n_x).ravel() for q, _ in self.terms]
         lanes = [np.broadcast_to(g.reshape(g.shape[s:]), n_k).ravel() for _, g in self.terms]
-        axes = MovedAxes(1, n_x, (1.0,) * s, prod(n_k))
-        return FactorPass(axes, SumOfFactors(np.stack(own, axis=1), np.stack(lanes)))
+        factor = SumOfFactors(np.stack(own, axis=1), np.stack(lanes))
+        divisor: Any = None
+        if self.divisor_factors is not None:
+            divisor = SumOfFactors(self.divisor_factors.x, self.divisor_factors.k)
+        elif self.divisor is not None:
+            divisor = np.array(np.broadcast_to(self.divisor, self.shape)).reshape(-1)
+        return FactorPass(MovedAxes(1, n_x, (1.0,) * s, prod(n_k)), factor, divisor)
 
 
 def _kept(piece: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(part if n > 1 else slice(None) for part, n in zip(piece, shape, strict=True))
-
-
-def _flat(values: Any) -> Any:
-    return None if values is None else values.reshape(-1)

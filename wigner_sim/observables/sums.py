@@ -29,19 +29,18 @@ class Survey:
     ----------
     number, energy : float
         Integrals of w and of ``w h_w`` over phase space.
-    by_position, by_momentum : arrays (points in x,), (points in k,)
+    by_momentum : array (points in k,)
         Largest ``|w|`` at each.
     """
 
     number: float
     energy: float
-    by_position: FloatArray
     by_momentum: FloatArray
 
     @property
     def threshold(self) -> float:
         """Size of w that counts as empty."""
-        return SMALL * float(self.by_position.max())
+        return SMALL * float(self.by_momentum.max())
 
     def largest_where_occupied(self, values: FloatArray, w: FloatArray, rows: FloatArray) -> float:
         """Largest of ``values`` where there are particles, at least 0.
@@ -54,14 +53,13 @@ class Survey:
         rows : array (points in x,)
             The largest value at each position.
         """
-        largest, n_x = 0.0, len(self.by_position)
-        values, w = values.reshape(n_x, -1), w.reshape(n_x, -1)
+        largest, threshold = 0.0, self.threshold
+        values, w = values.reshape(len(rows), -1), w.reshape(len(rows), -1)
         for row in np.argsort(-rows):
             if rows[row] <= largest:
                 break
-            if self.by_position[row] > self.threshold:
-                here = values[row][np.abs(w[row]) > self.threshold]
-                largest = max(largest, float(here.max(initial=0.0)))
+            here = np.max(values[row], where=np.abs(w[row]) > threshold, initial=0.0)
+            largest = max(largest, float(here))
         return largest
 
     def largest_momentum_where_occupied(self, values: FloatArray) -> float:
@@ -73,19 +71,17 @@ def survey(grid: PhaseSpaceGrid, w: FloatArray, energy: FloatArray) -> Survey:
     """Read ``w`` and the energy ``h_w``, both (*x, *k), once."""
     n_x, n_k = prod(grid.n_x), prod(grid.n_k)
     w, energy = w.reshape(n_x, n_k), energy.reshape(n_x, n_k)
-    sums, largest = np.empty((2, n_x)), np.empty(n_x)
+    sums = np.empty((2, n_x))
     by_momentum: list[FloatArray] = []
 
     def look(rows: slice) -> None:
         np.sum(w[rows], axis=1, out=sums[0, rows])
         np.einsum("xk,xk->x", w[rows], energy[rows], out=sums[1, rows])
-        size = np.abs(w[rows])
-        np.max(size, axis=1, out=largest[rows])
-        by_momentum.append(size.max(axis=0))
+        by_momentum.append(np.abs(w[rows]).max(axis=0))
 
     over_rows(look, n_x, n_k)
     number, total = sums.sum(axis=1) * grid.cell_measure
-    return Survey(float(number), float(total), largest, np.max(by_momentum, axis=0))
+    return Survey(float(number), float(total), np.max(by_momentum, axis=0))
 
 
 def integrate_product(grid: PhaseSpaceGrid, a: FloatArray, b: FloatArray) -> float:
