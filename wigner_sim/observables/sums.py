@@ -74,10 +74,10 @@ def survey(grid: PhaseSpaceGrid, w: FloatArray, energy: FloatArray) -> Survey:
     sums = np.empty((2, n_x))
     by_momentum: list[FloatArray] = []
 
-    def look(rows: slice) -> None:
-        np.sum(w[rows], axis=1, out=sums[0, rows])
+    def look(rows: slice, scratch: FloatArray) -> None:
+        np.einsum("xk->x", w[rows], out=sums[0, rows])
         np.einsum("xk,xk->x", w[rows], energy[rows], out=sums[1, rows])
-        by_momentum.append(np.abs(w[rows]).max(axis=0))
+        by_momentum.append(np.abs(w[rows], out=scratch).max(axis=0))
 
     over_rows(look, n_x, n_k)
     number, total = sums.sum(axis=1) * grid.cell_measure
@@ -89,19 +89,21 @@ def integrate_product(grid: PhaseSpaceGrid, a: FloatArray, b: FloatArray) -> flo
     n_x, n_k = prod(grid.n_x), prod(grid.n_k)
     a, b, sums = a.reshape(n_x, n_k), b.reshape(n_x, n_k), np.empty(n_x)
 
-    def look(rows: slice) -> None:
+    def look(rows: slice, scratch: FloatArray) -> None:
         np.einsum("xk,xk->x", a[rows], b[rows], out=sums[rows])
 
     over_rows(look, n_x, n_k)
     return float(sums.sum()) * grid.cell_measure
 
 
-def over_rows(look: Callable[[slice], None], n_x: int, n_k: int) -> None:
-    """Call ``look`` for blocks of rows, in several threads if there are."""
+def over_rows(look: Callable[[slice, FloatArray], None], n_x: int, n_k: int) -> None:
+    """Call ``look`` for blocks of rows, with an array of their shape, in several threads if there are."""
     step = max(1, _POINTS // n_k)
 
     def several(first: int, last: int) -> None:
+        scratch = np.empty((step, n_k))
         for j in range(first, last):
-            look(slice(j * step, min((j + 1) * step, n_x)))
+            rows = slice(j * step, min((j + 1) * step, n_x))
+            look(rows, scratch[: rows.stop - rows.start])
 
     parallel.share_out(several, -(-n_x // step), n_x * n_k >= 1 << 18)
