@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -263,12 +263,14 @@ def write_static(
     variables: Iterable[VariableSpec],
     coordinates: Iterable[Coordinate],
     attributes: Mapping[str, Attribute],
-    arrays: Mapping[str, ArrayLike],
+    arrays: Mapping[str, ArrayLike | Callable[[], ArrayLike]],
     *,
     precision: str = "float64",
     compression: str = "auto",
 ) -> None:
     """Write a file without time, such as ``geometry.nc``, in one piece (parameters as :class:`NetcdfStream`).
+
+    An array may be given as a function that makes it, which is called when it is written.
 
     Raises
     ------
@@ -281,21 +283,27 @@ def write_static(
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     with _failing_as_file(path), netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
         define(dataset, specs, coordinates, attributes, precision, compression)
+        _keep_chunks(dataset, 0)
         fill(dataset, specs, arrays)
     aside.replace(path)
 
 
 def _open_to_append(path: Path) -> Any:
-    """Open a stream; of each variable HDF5 may keep one chunk in memory.
+    """Open a stream."""
+    dataset = netCDF4.Dataset(path, "a")
+    _keep_chunks(dataset, 1)
+    return dataset
+
+
+def _keep_chunks(dataset: Any, n: int) -> None:
+    """Of each variable HDF5 may keep ``n`` chunks in memory.
 
     A record is written once and never looked at again, but the default cache grows to 16 MB per variable.
     """
-    dataset = netCDF4.Dataset(path, "a")
     for variable in dataset.variables.values():
         chunks = variable.chunking()
         if isinstance(chunks, list):
-            variable.set_var_chunk_cache(size=int(np.prod(chunks)) * variable.dtype.itemsize, nelems=1)
-    return dataset
+            variable.set_var_chunk_cache(size=n * int(np.prod(chunks)) * variable.dtype.itemsize, nelems=1)
 
 
 class CannotWriteError(OSError):
