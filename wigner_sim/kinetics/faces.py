@@ -20,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 
 from wigner_sim.kinetics.low_rank import few_products
-from wigner_sim.kinetics.mode_smearing import ModeSmearing, pieces
+from wigner_sim.kinetics.mode_smearing import ModeSmearing
+from wigner_sim.kinetics.pieces import pieces
 from wigner_sim.symbols import FloatArray, SymbolSpace
 
 Face = Literal["f", "w", "c"]

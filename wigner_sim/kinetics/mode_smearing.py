@@ -19,20 +19,11 @@ from wigner_sim.kernels.factor_passes import FactorPass
 from wigner_sim.kernels.layout import MovedAxes
 from wigner_sim.kernels.passes import SumOfFactors, can_transform
 from wigner_sim.kinetics.low_rank import Factors
+from wigner_sim.kinetics.pieces import cut, pieces
 from wigner_sim.symbols import FloatArray
 
 #: Points from which compiled passes are worth the time they take to be compiled.
 LARGE = 1 << 18
-
-
-def pieces(shape: tuple[int, ...], whole: Sequence[int], n_points: int = 1 << 17) -> list[tuple[slice, ...]]:
-    """Cut an array along its first axis that need not stay ``whole``, into pieces of about ``n_points``."""
-    axis = next((axis for axis in range(len(shape)) if axis not in whole), None)
-    if axis is None:
-        return [(slice(None),) * len(shape)]
-    width = max(1, n_points * shape[axis] // max(1, prod(shape)))
-    before, after = (slice(None),) * axis, (slice(None),) * (len(shape) - axis - 1)
-    return [(*before, slice(first, first + width), *after) for first in range(0, shape[axis], width)]
 
 
 @dataclass(frozen=True)
@@ -125,12 +116,12 @@ class ModeSmearing:
 
         def work(first: int, last: int) -> None:
             for piece in parts[first:last]:
-                below = 1.0 if divisor is None else divisor[_kept(piece, divisor.shape)]
+                below = 1.0 if divisor is None else divisor[cut(piece, divisor.shape)]
                 u = np.asarray(w[piece], dtype=float) / below
                 transform = fourier.real_transform(u.shape, self.axes)
                 transform.values[...] = u
                 modes = transform.forward()
-                modes *= self._factor[_kept(piece, self._factor.shape)]
+                modes *= self._factor[cut(piece, self._factor.shape)]
                 modes *= sign / n_modes
                 change = transform.backward()
                 if alone:
@@ -168,7 +159,3 @@ class ModeSmearing:
         elif self.divisor is not None:
             divisor = np.array(np.broadcast_to(self.divisor, self.shape)).reshape(-1)
         return FactorPass(MovedAxes(1, n_x, (1.0,) * s, prod(n_k)), factor, divisor)
-
-
-def _kept(piece: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
-    return tuple(part if n > 1 else slice(None) for part, n in zip(piece, shape, strict=True))

@@ -10,7 +10,8 @@ from wigner_sim import fourier
 from wigner_sim.kernels import numba_is_usable
 from wigner_sim.kernels.line_spectra import largest_squares
 from wigner_sim.kernels.passes import can_transform
-from wigner_sim.kinetics.mode_smearing import LARGE, pieces
+from wigner_sim.kinetics.mode_smearing import LARGE
+from wigner_sim.kinetics.pieces import pieces
 from wigner_sim.observables.state import BandState
 from wigner_sim.symbols import FloatArray
 
