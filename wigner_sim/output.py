@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -281,29 +281,26 @@ def write_static(
     if path.exists():
         raise FileExistsError(f"{path} exists already")
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with _failing_as_file(path), netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
-        define(dataset, specs, coordinates, attributes, precision, compression)
-        _keep_chunks(dataset, 0)
-        fill(dataset, specs, arrays)
+    with _failing_as_file(path):
+        with netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
+            define(dataset, specs, coordinates, attributes, precision, compression)
+        with closing(_open_to_append(aside, 0)) as dataset:  # opened anew: the size of caches is settled then
+            fill(dataset, specs, arrays)
     aside.replace(path)
 
 
-def _open_to_append(path: Path) -> Any:
-    """Open a stream."""
-    dataset = netCDF4.Dataset(path, "a")
-    _keep_chunks(dataset, 1)
-    return dataset
-
-
-def _keep_chunks(dataset: Any, n: int) -> None:
-    """Of each variable HDF5 may keep ``n`` chunks in memory.
+def _open_to_append(path: Path, n_chunks: int = 1) -> Any:
+    """Open a file; of each variable HDF5 may keep so many chunks in memory.
 
     A record is written once and never looked at again, but the default cache grows to 16 MB per variable.
     """
+    dataset = netCDF4.Dataset(path, "a")
     for variable in dataset.variables.values():
         chunks = variable.chunking()
         if isinstance(chunks, list):
-            variable.set_var_chunk_cache(size=n * int(np.prod(chunks)) * variable.dtype.itemsize, nelems=1)
+            size = n_chunks * int(np.prod(chunks)) * variable.dtype.itemsize
+            variable.set_var_chunk_cache(size=size, nelems=1)
+    return dataset
 
 
 class CannotWriteError(OSError):

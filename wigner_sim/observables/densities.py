@@ -35,4 +35,7 @@ def momentum_distribution(state: BandState) -> FloatArray:
 
 def energy_density(state: BandState) -> FloatArray:
     """Energy density per cell, ``int dk/(2 pi)^d f h_f``."""
-    return state.grid.integrate_momenta(state.f * state.effective.band_density_energy)
+    grid, energy = state.grid, np.broadcast_to(state.effective.band_density_energy, state.grid.shape)
+    if not grid.n_x:
+        return grid.integrate_momenta(state.f * energy)
+    return np.array([grid.integrate_momenta(f * h) for f, h in zip(state.f, energy, strict=True)])

@@ -96,7 +96,29 @@ def integrate_product(grid: PhaseSpaceGrid, a: FloatArray, b: FloatArray) -> flo
     return float(sums.sum()) * grid.cell_measure
 
 
-def over_rows(look: Callable[[slice, FloatArray], None], n_x: int, n_k: int) -> None:
+def momentum_averages(grid: PhaseSpaceGrid, values: FloatArray, weights: FloatArray) -> FloatArray:
+    """``int dk/(2 pi)^d weight values`` of several functions of momentum, shape (terms, *x).
+
+    Parameters
+    ----------
+    values : array (*x, *k)
+    weights : array (terms, *k)
+    """
+    n_x, n_k = prod(grid.n_x), prod(grid.n_k)
+    values = values.reshape(n_x, n_k)
+    columns = np.ascontiguousarray(weights.reshape(len(weights), n_k).T) / n_k
+    result = np.empty((n_x, columns.shape[1]))
+
+    def look(rows: slice, scratch: FloatArray) -> None:
+        np.matmul(values[rows], columns, out=result[rows])
+
+    over_rows(look, n_x, n_k, linear_algebra=True)
+    return result.T.reshape(len(weights), *grid.n_x)
+
+
+def over_rows(
+    look: Callable[[slice, FloatArray], None], n_x: int, n_k: int, linear_algebra: bool = False
+) -> None:
     """Call ``look`` for blocks of rows, with an array of their shape, in several threads if there are."""
     step = max(1, _POINTS // n_k)
 
@@ -106,4 +128,4 @@ def over_rows(look: Callable[[slice, FloatArray], None], n_x: int, n_k: int) -> 
             rows = slice(j * step, min((j + 1) * step, n_x))
             look(rows, scratch[: rows.stop - rows.start])
 
-    parallel.share_out(several, -(-n_x // step), n_x * n_k >= 1 << 18)
+    parallel.share_out(several, -(-n_x // step), n_x * n_k >= 1 << 18, linear_algebra)
