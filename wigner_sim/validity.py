@@ -39,7 +39,8 @@ VALIDITY = {
     ),
     "metric_smearing": (
         "smearing by the metric at the spectral edge of f",
-        "max_a G_aa q_a^2 where |w| > 1e-3 max|w|; Fourier amplitudes of f reach 1e-2 of the largest at q_a",
+        "max_a G_aa q_a^2 where |w| > 1e-3 max|w|; Fourier amplitudes of f (above 2^18 points "
+        "those of every second line) reach 1e-2 of the largest at q_a",
     ),
     "predicted_error": (
         "predicted error of f against exact dynamics, relative to the largest |f| at the start",

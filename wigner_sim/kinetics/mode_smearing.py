@@ -65,16 +65,16 @@ class ModeSmearing:
 
     def added(self, w: FloatArray, sign: float = 1.0) -> FloatArray:
         """``u + sign S u / divisor`` with ``u = w / divisor``."""
-        if not self._is_compiled_for(w):
+        if not self.is_compiled:
             return self._made(w, sign)
-        result = np.empty(self.shape, w.dtype)
-        self._pass.apply(w.reshape(-1), result.reshape(-1), sign)
+        result = np.empty(self.shape)
+        self._pass.apply(_plain(w), result.reshape(-1), sign)
         return result
 
     def extremes(self, w: FloatArray, sign: float = 1.0) -> tuple[float, float]:
         """Smallest and largest value of :meth:`added`, which is not stored."""
-        if self._is_compiled_for(w):
-            lowest, highest = self._pass.extremes(w.reshape(-1), sign)
+        if self.is_compiled:
+            lowest, highest = self._pass.extremes(_plain(w), sign)
             return float(lowest.min()), float(highest.max())
         found: list[tuple[float, float]] = []
 
@@ -141,11 +141,6 @@ class ModeSmearing:
         products = ((np.take(q, half, last) if q.shape[last] > 1 else q) * g for q, g in self.terms)
         return np.asarray(sum(products, start=np.zeros((1,) * len(self.shape))))
 
-    def _is_compiled_for(self, w: FloatArray) -> bool:
-        """Whether a pass over all positions does it, here and for this array."""
-        fits = w.flags.c_contiguous and w.flags.writeable and w.dtype == np.float64
-        return fits and self.is_compiled
-
     @cached_property
     def _pass(self) -> FactorPass:
         s = self.n_position_axes
@@ -159,3 +154,8 @@ class ModeSmearing:
         elif self.divisor is not None:
             divisor = np.array(np.broadcast_to(self.divisor, self.shape)).reshape(-1)
         return FactorPass(MovedAxes(1, n_x, (1.0,) * s, prod(n_k)), factor, divisor)
+
+
+def _plain(w: FloatArray) -> FloatArray:
+    """As the compiled passes want it: flat, in double precision, of one kind for the compiler."""
+    return np.require(w, float, ["C", "W"]).reshape(-1)

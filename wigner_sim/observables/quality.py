@@ -79,5 +79,5 @@ def band_density_amplitudes(state: BandState, axis: int) -> FloatArray:
 
 
 def _is_compiled_for(values: FloatArray, axis: int) -> bool:
-    usable = numba_is_usable() and can_transform((values.shape[axis],))
-    return usable and values.flags.c_contiguous and values.dtype == np.float64
+    usable = numba_is_usable() and can_transform((values.shape[axis],)) and values.flags.writeable
+    return usable and values.flags.c_contiguous and values.dtype in (np.float64, np.float32)

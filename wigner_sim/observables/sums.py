@@ -75,8 +75,8 @@ def survey(grid: PhaseSpaceGrid, w: FloatArray, energy: FloatArray) -> Survey:
     by_momentum: list[FloatArray] = []
 
     def look(rows: slice, scratch: FloatArray) -> None:
-        np.einsum("xk->x", w[rows], out=sums[0, rows])
-        np.einsum("xk,xk->x", w[rows], energy[rows], out=sums[1, rows])
+        np.einsum("xk->x", w[rows], out=sums[0, rows], dtype=float)
+        np.einsum("xk,xk->x", w[rows], energy[rows], out=sums[1, rows], dtype=float)
         by_momentum.append(np.abs(w[rows], out=scratch).max(axis=0))
 
     over_rows(look, n_x, n_k)
@@ -90,7 +90,7 @@ def integrate_product(grid: PhaseSpaceGrid, a: FloatArray, b: FloatArray) -> flo
     a, b, sums = a.reshape(n_x, n_k), b.reshape(n_x, n_k), np.empty(n_x)
 
     def look(rows: slice, scratch: FloatArray) -> None:
-        np.einsum("xk,xk->x", a[rows], b[rows], out=sums[rows])
+        np.einsum("xk,xk->x", a[rows], b[rows], out=sums[rows], dtype=float)
 
     over_rows(look, n_x, n_k)
     return float(sums.sum()) * grid.cell_measure
