@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,18 @@ def _chunk(sizes: Sequence[int], n_bytes: int, has_time: bool) -> list[int]:
     return chunk
 
 
-def fill(dataset: Any, specs: Iterable[VariableSpec], arrays: Mapping[str, ArrayLike]) -> None:
-    """Store arrays, one for each of the variables."""
+def fill(
+    dataset: Any, specs: Iterable[VariableSpec], arrays: Mapping[str, ArrayLike | Callable[[], ArrayLike]]
+) -> None:
+    """Store arrays, or what functions return, one for each of the variables."""
     names = [spec.name for spec in specs]
     if set(arrays) != set(names):
         wrong = ", ".join(sorted(set(arrays) ^ set(names)))
         raise ValueError(f"{Path(dataset.filepath()).name}: missing or unknown: {wrong}")
     for name in names:
-        dataset[name][...] = checked_values(dataset[name], arrays[name], dataset[name].shape)
+        given = arrays[name]
+        values = given() if callable(given) else given
+        dataset[name][...] = checked_values(dataset[name], values, dataset[name].shape)
 
 
 def checked_values(variable: Any, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:

@@ -10,8 +10,8 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -263,12 +263,14 @@ def write_static(
     variables: Iterable[VariableSpec],
     coordinates: Iterable[Coordinate],
     attributes: Mapping[str, Attribute],
-    arrays: Mapping[str, ArrayLike],
+    arrays: Mapping[str, ArrayLike | Callable[[], ArrayLike]],
     *,
     precision: str = "float64",
     compression: str = "auto",
 ) -> None:
     """Write a file without time, such as ``geometry.nc``, in one piece (parameters as :class:`NetcdfStream`).
+
+    An array may be given as a function that makes it, which is called when it is written.
 
     Raises
     ------
@@ -279,14 +281,16 @@ def write_static(
     if path.exists():
         raise FileExistsError(f"{path} exists already")
     aside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with _failing_as_file(path), netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
-        define(dataset, specs, coordinates, attributes, precision, compression)
-        fill(dataset, specs, arrays)
+    with _failing_as_file(path):
+        with netCDF4.Dataset(aside, "w", format="NETCDF4") as dataset:
+            define(dataset, specs, coordinates, attributes, precision, compression)
+        with closing(_open_to_append(aside, 0)) as dataset:  # opened anew: the size of caches is settled then
+            fill(dataset, specs, arrays)
     aside.replace(path)
 
 
-def _open_to_append(path: Path) -> Any:
-    """Open a stream; of each variable HDF5 may keep one chunk in memory.
+def _open_to_append(path: Path, n_chunks: int = 1) -> Any:
+    """Open a file; of each variable HDF5 may keep so many chunks in memory.
 
     A record is written once and never looked at again, but the default cache grows to 16 MB per variable.
     """
@@ -294,7 +298,8 @@ def _open_to_append(path: Path) -> Any:
     for variable in dataset.variables.values():
         chunks = variable.chunking()
         if isinstance(chunks, list):
-            variable.set_var_chunk_cache(size=int(np.prod(chunks)) * variable.dtype.itemsize, nelems=1)
+            size = n_chunks * int(np.prod(chunks)) * variable.dtype.itemsize
+            variable.set_var_chunk_cache(size=size, nelems=1)
     return dataset
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from wigner_sim import fourier
 from wigner_sim.case.sections.run import OutputSection
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.faces import Face
+from wigner_sim.kinetics.mode_smearing import LARGE
 from wigner_sim.kinetics.phase_space_system import OwnScalar, PhaseSpaceSystem
 from wigner_sim.observables import OBSERVABLES, BandFlow, BandFlows, BandState
 from wigner_sim.output import (
@@ -152,6 +154,8 @@ class Recorder:
         if "fields" in streams:
             local = self._system.local_fields(propagator.w, time)
             yield "fields", self._selection.field_values(states) | local
+            if propagator.w.size > LARGE:
+                fourier.forget_plans()  # each keeps arrays of the size of w
         if "phase" in streams:
             yield "phase", band_phase(states, self._output.face)
 
@@ -249,16 +253,13 @@ def relative_drifts(
 def drift_scales(states: Sequence[BandState]) -> dict[str, FloatArray]:
     """``int |w|`` and ``int |w h_w|``: what a drift is relative to, also where contributions cancel."""
     tiny = np.finfo(float).tiny
-    densities = {
-        "particle_number_scale": [np.abs(state.w) for state in states],
-        "energy_scale": [np.abs(state.w * state.effective.total_energy_symbol) for state in states],
-    }
-    return {
-        name: np.array(
-            [max(float(state.grid.integrate(v)), tiny) for state, v in zip(states, values, strict=True)]
-        )
-        for name, values in densities.items()
-    }
+    scales: dict[str, list[float]] = {"particle_number_scale": [], "energy_scale": []}
+    for state in states:
+        energy = np.broadcast_to(state.effective.total_energy_symbol, state.grid.shape)
+        rows = [(np.abs(w).sum(), np.abs(w * h).sum()) for w, h in zip(state.w, energy, strict=True)]
+        for values, total in zip(scales.values(), np.sum(rows, axis=0), strict=True):
+            values.append(max(float(total) * state.grid.cell_measure, tiny))
+    return {name: np.array(values) for name, values in scales.items()}
 
 
 def band_phase(states: Sequence[BandState], face: Face) -> dict[str, FloatArray]:
@@ -266,43 +267,60 @@ def band_phase(states: Sequence[BandState], face: Face) -> dict[str, FloatArray]
     return {face: np.stack([state.face(face) for state in states])}
 
 
-def geometry_variables(flows: Sequence[BandFlow]) -> tuple[list[VariableSpec], dict[str, Any]]:
-    """Variables and values of ``geometry.nc``: the effective bands at the start, and how they flow."""
+def geometry_variables(
+    flows: Sequence[BandFlow],
+) -> tuple[list[VariableSpec], dict[str, Callable[[], FloatArray]]]:
+    """Variables of ``geometry.nc``, the effective bands at the start and how they flow, and what makes it."""
     grid = flows[0].space.grid
-    values: dict[str, list[FloatArray]] = {}
-    about: dict[str, tuple[str, str, str]] = {}
+    makers: dict[str, Callable[[], FloatArray]] = {}
+    specs: list[VariableSpec] = []
 
-    def add(name: str, array: FloatArray, units: str, long_name: str, equation: str = "") -> None:
-        values.setdefault(name, []).append(np.broadcast_to(array, grid.shape))
-        about[name] = units, long_name, equation
+    def add(
+        name: str,
+        make: Callable[..., FloatArray],
+        long_name: str,
+        equation: str = "",
+        component: tuple[int, ...] = (),
+    ) -> None:
+        def stacked() -> FloatArray:
+            return np.stack([np.broadcast_to(make(flow, *component), grid.shape) for flow in flows])
 
-    for flow in flows:
-        band, velocity = flow.effective, flow.phase_space_velocity
-        add("band_energy", band.energy[0], "1", "bare band energy", "h_0 = tr P H")
-        add("dual_energy", band.total_energy_symbol, "1", "band energy dual to w", "h_w")
-        add("density_of_states", band.density_of_states, "1", "phase-space density of states", "D")
-        add(
-            "gap",
-            np.where(np.isfinite(band.gap), band.gap, np.nan),
-            "1",
-            "distance to the nearest other band",
-        )
-        for a, name in enumerate(grid.dims):
-            add(f"velocity_{name}", velocity[a], "1", f"phase-space velocity d{name}/dt", "V_a")
-            for b in range(a, grid.n_axes):
-                other = grid.dims[b]
-                if band.order == 2:
-                    label = f"quantum metric g_{name},{other}"
-                    add(
-                        f"quantum_metric_{name}_{other}",
-                        band.metric[a, b],
-                        "1",
-                        label,
-                        "(1/2) tr d_a P d_b P",
-                    )
-                if band.order and b > a:
-                    label = f"Berry curvature Omega_{name},{other}, all orders kept"
-                    curvature = np.sum([omega[a, b] for omega in band.curvature], axis=0)
-                    add(f"berry_curvature_{name}_{other}", curvature, "1", label, "Omega*_ab")
-    specs = [VariableSpec(name, ("band", *grid.dims), *about[name]) for name in values]
-    return specs, values  # views: each is stacked when it is written, one after the other
+        makers[name] = stacked
+        specs.append(VariableSpec(name, ("band", *grid.dims), "1", long_name, equation))
+
+    add("band_energy", lambda flow: flow.effective.energy[0], "bare band energy", "h_0 = tr P H")
+    add("dual_energy", lambda flow: flow.effective.total_energy_symbol, "band energy dual to w", "h_w")
+    add("density_of_states", _density_of_states, "phase-space density of states", "D")
+    add("gap", _finite_gap, "distance to the nearest other band")
+    order = flows[0].effective.order
+    for a, name in enumerate(grid.dims):
+        add(f"velocity_{name}", _velocity, f"phase-space velocity d{name}/dt", "V_a", (a,))
+        for b in range(a, grid.n_axes):
+            other = grid.dims[b]
+            if order == 2:
+                label, equation = f"quantum metric g_{name},{other}", "(1/2) tr d_a P d_b P"
+                add(f"quantum_metric_{name}_{other}", _metric, label, equation, (a, b))
+            if order and b > a:
+                label = f"Berry curvature Omega_{name},{other}, all orders kept"
+                add(f"berry_curvature_{name}_{other}", _curvature, label, "Omega*_ab", (a, b))
+    return specs, makers
+
+
+def _density_of_states(flow: BandFlow) -> FloatArray:
+    return flow.effective.density_of_states
+
+
+def _finite_gap(flow: BandFlow) -> FloatArray:
+    return np.where(np.isfinite(flow.effective.gap), flow.effective.gap, np.nan)
+
+
+def _velocity(flow: BandFlow, a: int) -> FloatArray:
+    return np.asarray(flow.phase_space_velocity[a])
+
+
+def _metric(flow: BandFlow, a: int, b: int) -> FloatArray:
+    return np.asarray(flow.effective.metric[a, b])
+
+
+def _curvature(flow: BandFlow, a: int, b: int) -> FloatArray:
+    return np.asarray(sum(omega[a, b] for omega in flow.effective.curvature))

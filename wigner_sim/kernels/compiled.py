@@ -25,7 +25,9 @@ Array = NDArray[Any]
 
 
 @njit(inline="always")
-def _copy(array: Array, layout: BlockLayout, work: Array, size: int, block: int, outward: bool) -> None:
+def _copy(
+    array: Array, layout: BlockLayout, work: Array, begin: int, size: int, block: int, outward: bool
+) -> None:
     """Copy two vectors of lanes of the array into a block, or back; lanes beyond the last one are zero.
 
     The vectors lie side by side: copied together, a point costs one visit to its page.
@@ -36,7 +38,7 @@ def _copy(array: Array, layout: BlockLayout, work: Array, size: int, block: int,
     if first + 2 * width <= n_lanes and first % inner + 2 * width <= inner:
         base = (first // inner) * n_moved * inner + first % inner
         for m in range(n_moved):
-            here, at = base + m * inner, offsets[m]
+            here, at = base + m * inner, begin + offsets[m]
             if outward:
                 store(array, here, load(work, at))
                 store(array, here + width, load(work, size + at))
@@ -45,7 +47,7 @@ def _copy(array: Array, layout: BlockLayout, work: Array, size: int, block: int,
                 store(work, size + at, load(array, here + width))
         return
     for part in range(2):
-        lane, at, done = first + part * width, part * size, 0
+        lane, at, done = first + part * width, begin + part * size, 0
         base = (lane // inner) * n_moved * inner + lane % inner
         whole = lane + width <= n_lanes
         if whole and lane % inner + width <= inner:
@@ -267,7 +269,7 @@ def run_blocks(
         for stage in range(6):  # in, kick, transform and turn, transform back, kick, out
             if stage == 0 or stage == 5:
                 array = source if stage == 0 else target
-                _copy(array, layout, work, size, block, stage == 5)
+                _copy(array, layout, work, 0, size, block, stage == 5)
             elif stage == 2 or stage == 3:
                 if half == 4 - stage or (tau == 0.0 and half == 0):
                     continue

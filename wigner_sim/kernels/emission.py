@@ -51,8 +51,23 @@ class Value:
     def __mul__(self, other: Value | float) -> Value:
         return Value(self.builder, self.builder.fmul(self.ir, self._operand(other), flags=_FLAGS))
 
+    def __truediv__(self, other: Value | float) -> Value:
+        return Value(self.builder, self.builder.fdiv(self.ir, self._operand(other), flags=_FLAGS))
+
     def __neg__(self) -> Value:
         return Value(self.builder, self.builder.fneg(self.ir))
+
+    def smaller(self, other: Value) -> Value:
+        """The smaller one of each lane."""
+        return self._chosen("<", other)
+
+    def larger(self, other: Value) -> Value:
+        """The larger one of each lane."""
+        return self._chosen(">", other)
+
+    def _chosen(self, order: str, other: Value) -> Value:
+        wins = self.builder.fcmp_ordered(order, self.ir, other.ir)
+        return Value(self.builder, self.builder.select(wins, self.ir, other.ir))
 
     def rounded(self) -> Value:
         """Nearest integer."""

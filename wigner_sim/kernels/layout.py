@@ -21,6 +21,9 @@ from wigner_sim.kernels.plans import column_plan
 
 Array = NDArray[Any]
 
+#: Kinds of :class:`Divisor`: none, a sum of products, an array.
+UNDIVIDED, IN_PRODUCTS, STORED = 0, 1, 2
+
 
 @dataclass(frozen=True)
 class MovedAxes:
@@ -91,6 +94,23 @@ class Drift(NamedTuple):
     moved: Array  # (axes * moved points * most,)
     lanes: Array  # (blocks * axes * most * 2 * vector,)
     weights: Array  # of central differences over the spacing, (axes * taps,); empty: spectral derivatives
+
+
+class ModeFactors(NamedTuple):
+    """Real factors of the modes: sums of (function of q) x (function of the lane), the same at q and -q."""
+
+    n_terms: Array  # (1,)
+    modes: Array  # (pairs * terms,)
+    lanes: Array  # (blocks * terms * 2 * vector,)
+
+
+class Divisor(NamedTuple):
+    """What is divided by: a sum of (function of the moved point) x (function of the lane), or stored."""
+
+    n_terms: Array  # (1,)
+    moved: Array  # (moved points * terms,)
+    lanes: Array  # (blocks * terms * 2 * vector,)
+    values: Array  # (outer * moved * inner,), read if it is stored
 
 
 class ModeTables(NamedTuple):

@@ -130,9 +130,9 @@ class BlockPass:
         own = mode_pairs(self.axes.n_points)[:, 0]
         kind = f"f{bits // 8}"
         if isinstance(self.symbol, np.ndarray):
-            stored = _in_blocks(self.symbol[own] / (2 * np.pi), width).astype(kind).ravel()
+            stored = in_blocks(self.symbol[own] / (2 * np.pi), width).astype(kind).ravel()
             return Turns(np.array([0]), np.empty(0, kind), np.empty(0, kind), stored)
-        lanes = _in_blocks(self.symbol.lanes / (2 * np.pi), width).astype(kind).ravel()
+        lanes = in_blocks(self.symbol.lanes / (2 * np.pi), width).astype(kind).ravel()
         modes = self.symbol.own[own].astype(kind)
         return Turns(np.array([modes.shape[1]]), modes.ravel(), lanes, np.empty(0, kind))
 
@@ -149,7 +149,7 @@ class BlockPass:
         for axis, component in enumerate(components):
             moved[axis, :, : n_terms[axis]] = component.own
             lanes[axis, : n_terms[axis]] = component.lanes
-        joined = _in_blocks(lanes.reshape(len(components) * most, self.axes.n_lanes), width)
+        joined = in_blocks(lanes.reshape(len(components) * most, self.axes.n_lanes), width)
         weights = np.empty(0)
         if self.stencil:
             spacing = [period / n for n, period in zip(self.axes.n_points, self.axes.periods, strict=True)]
@@ -193,7 +193,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _in_blocks(values: Array, width: int) -> Array:
+def in_blocks(values: Array, width: int) -> Array:
     """From (terms, lanes) to (blocks, terms, 2 width), zero beyond the last lane."""
     n_terms, n_lanes = values.shape
     n_blocks = -(-n_lanes // (2 * width))

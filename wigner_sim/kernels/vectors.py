@@ -60,6 +60,7 @@ def _register(operation: Callable[..., Any], combine: Callable[[Value, Value], V
 _register(operator.add, operator.add)
 _register(operator.sub, operator.sub)
 _register(operator.mul, operator.mul)
+_register(operator.truediv, operator.truediv)
 
 
 @intrinsic
@@ -94,6 +95,28 @@ def lane_count(context: Any, array: Any) -> Any:
         return INT(count)
 
     return types.intp(array), generate
+
+
+def _choosing(array: Any, choose: Callable[[Value, Value], Value]) -> tuple[Any, Callable[..., Any]]:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = data_of(context, builder, signature.args[0], args[0])
+        chosen = choose(Value(builder, args[2]), emission.load(builder, data, args[1]))
+        emission.store(chosen, data, args[1])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, Vector(array.dtype)), generate
+
+
+@intrinsic
+def keep_smaller(context: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Where ``array[index]`` starts, keep the smaller one of each lane."""
+    return _choosing(array, Value.smaller)
+
+
+@intrinsic
+def keep_larger(context: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Where ``array[index]`` starts, keep the larger one of each lane."""
+    return _choosing(array, Value.larger)
 
 
 @intrinsic

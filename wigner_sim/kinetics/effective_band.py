@@ -77,7 +77,7 @@ class EffectiveBand:
     @cached_property
     def total_energy_symbol(self) -> FloatArray:
         """``h_w`` summed over its orders."""
-        return np.sum(self.energy, axis=0)
+        return np.asarray(sum(self.energy[1:], start=self.energy[0]))
 
 
 def effective_band(

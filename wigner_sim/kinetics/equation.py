@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +18,13 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.blocked_flow import BlockedFlow
 from wigner_sim.kinetics.effective_band import EffectiveBand, phase_space_velocity
 from wigner_sim.kinetics.fused import FusedFlows, fits_engine
-from wigner_sim.kinetics.low_rank import short_third_derivatives, short_third_derivatives_of_rest
+from wigner_sim.kinetics.low_rank import (
+    ThirdDerivatives,
+    short_third_derivatives,
+    short_third_derivatives_of_rest,
+)
 from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
+from wigner_sim.kinetics.mode_smearing import LARGE
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Acceleration, PhaseSpaceFlow, Streaming, Term
 from wigner_sim.kinetics.velocity import DenseVelocity, ProductVelocity, Velocity
@@ -82,15 +88,21 @@ class KineticEquation:
     flows : sequence of Term
     fused : FusedFlows, optional
         The same equation in parts that are stepped in compiled blocks.
+    in_pieces : Term, optional
+        The last of the flows, its right-hand side worked out block by block.
     """
 
     flows: Sequence[Term]
     fused: FusedFlows | None = None
+    in_pieces: Term | None = None
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Time derivative of w, shape (*x, *k)."""
-        parts = [term.rhs(w, t) for term in self.flows]
-        return sum(parts[1:], start=parts[0])
+        terms = self.flows if self.in_pieces is None else [*self.flows[:-1], self.in_pieces]
+        total = terms[0].rhs(w, t)
+        for term in terms[1:]:
+            total = total + term.rhs(w, t)
+        return total
 
     def spectral_radius(self, t: float) -> float:
         """Bound on the eigenvalues, the sum of those of the terms."""
@@ -176,7 +188,16 @@ def split_equation(
         terms = [Acceleration(space, potential, 1, effective.force)]
     if always_rest or not terms or not rest.vanishes:
         terms.append(rest)
-    return KineticEquation(terms, fused)
+    return KineticEquation(terms, fused, _in_pieces(rest, options) if terms[-1] is rest else None)
+
+
+def _in_pieces(rest: PhaseSpaceFlow, options: EquationOptions) -> PhaseSpaceFlow | None:
+    """The same block by block, where it is but a velocity in short sums on a large grid."""
+    short = isinstance(rest.velocity, ProductVelocity) and not rest.has_third and unfiltered(options)
+    if not short or isinstance(rest, BlockedFlow) or prod(rest.space.grid.shape) < LARGE:
+        return None
+    assert isinstance(rest.velocity, ProductVelocity)
+    return BlockedFlow(rest.space, rest.velocity, ThirdDerivatives({}, {}))
 
 
 def wants_engine(grid: PhaseSpaceGrid, options: EquationOptions) -> bool:

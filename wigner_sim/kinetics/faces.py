@@ -13,27 +13,18 @@ Source: docs/theory.md section 4; f is the band density of Park et al., arXiv:25
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
-from wigner_sim import fourier
+from wigner_sim.kinetics.low_rank import few_products
+from wigner_sim.kinetics.mode_smearing import ModeSmearing
+from wigner_sim.kinetics.pieces import pieces
 from wigner_sim.symbols import FloatArray, SymbolSpace
 
 Face = Literal["f", "w", "c"]
-
-
-def pieces(shape: tuple[int, ...], whole: Sequence[int], n_points: int = 1 << 17) -> list[tuple[slice, ...]]:
-    """Cut an array along its first axis that need not stay ``whole``, into pieces of about ``n_points``."""
-    axis = next((axis for axis in range(len(shape)) if axis not in whole), None)
-    if axis is None:
-        return [(slice(None),) * len(shape)]
-    width = max(1, n_points * shape[axis] // max(1, prod(shape)))
-    before, after = (slice(None),) * axis, (slice(None),) * (len(shape) - axis - 1)
-    return [(*before, slice(first, first + width), *after) for first in range(0, shape[axis], width)]
 
 
 class MetricSmearing:
@@ -52,8 +43,9 @@ class MetricSmearing:
 
     def apply(self, u: Any) -> Any:
         """``S u = (1/2) d_a d_s (G_as u)``."""
-        if self._is_diagonal_for(u):
-            return self._by_modes(u)
+        by_modes = self.by_modes(u)
+        if by_modes is not None:
+            return by_modes.apply(u)
         total = None
         for a, s, factor in self._components:
             term = factor * self.space.symbol(self._smearing_tensor(a, s) * u).derivative(a, s)
@@ -62,8 +54,9 @@ class MetricSmearing:
 
     def apply_transpose(self, u: Any) -> Any:
         """``S^T u = (1/2) G_as d_a d_s u``."""
-        if self._is_diagonal_for(u):
-            return self._by_modes(u)
+        by_modes = self.by_modes(u)
+        if by_modes is not None:
+            return by_modes.apply(u)
         symbol = self.space.symbol(u)
         total = None
         for a, s, factor in self._components:
@@ -97,40 +90,34 @@ class MetricSmearing:
         """Axes along which S takes derivatives."""
         return tuple(sorted({axis for a, s, _ in self._components for axis in (a, s)}))
 
-    def _is_diagonal_for(self, u: Any) -> bool:
-        """Whether S only multiplies the modes of u, a real array: G is constant where it differentiates."""
-        axes, grid = self._differentiated, self.space.grid
-        if not axes or not isinstance(u, np.ndarray) or u.shape != grid.shape or np.iscomplexobj(u):
-            return False
-        return all(self._metric.shape[2 + axis] == 1 for axis in axes)
+    def by_modes(self, u: Any) -> ModeSmearing | None:
+        """S as a factor of the modes of a real array; None unless G is constant where it differentiates."""
+        grid = self.space.grid
+        if not isinstance(u, np.ndarray) or u.shape != grid.shape or np.iscomplexobj(u):
+            return None
+        return self._mode_smearing
 
     @cached_property
-    def _mode_factor(self) -> FloatArray:
-        """``-(1/2) G_as q_a q_s`` in the layout of a real transform over the axes differentiated."""
-        last = self._differentiated[-1]
-        q = {axis: self.space.axis_wavenumbers[axis] for axis in self._differentiated}
-        q[last] = np.take(q[last], range(self.space.grid.shape[last] // 2 + 1), last)
-        factors = (weight * self._smearing_tensor(a, s) * (q[a] * q[s]) for a, s, weight in self._components)
-        return np.asarray(-sum(factors, start=np.zeros(())))
+    def _mode_smearing(self) -> ModeSmearing | None:
+        axes, grid, q = self._differentiated, self.space.grid, self.space.axis_wavenumbers
+        if not axes or any(self._metric.shape[2 + axis] > 1 for axis in axes):
+            return None
+        terms = [(q[a] * q[s], -weight * self._smearing_tensor(a, s)) for a, s, weight in self._components]
+        return ModeSmearing(grid.shape, grid.n_position_axes, axes, terms)
 
-    def _by_modes(self, u: FloatArray) -> FloatArray:
-        """``S u = S^T u``, in pieces that stay in the cache."""
-        axes, shape = self._differentiated, self.space.grid.shape
-        lengths = tuple(shape[axis] for axis in axes)
-        result = np.empty(u.shape)
-        for piece in pieces(u.shape, axes):
-            kept = tuple(
-                part if n > 1 else slice(None) for part, n in zip(piece, self._mode_factor.shape, strict=True)
-            )
-            modes = fourier.rfftn(np.asarray(u[piece], dtype=float), axes)
-            modes *= self._mode_factor[kept]
-            result[piece] = fourier.irfftn(modes, lengths, axes)
-        return result
+    @property
+    def vanishes(self) -> bool:
+        """Whether S is nothing."""
+        return not self._components
 
     @cached_property
     def of_one(self) -> FloatArray:
         """``S 1 = (1/2) d_a d_s G_as``, what the metric takes from the density of states."""
         return self.apply(np.ones((1,) * self.space.grid.n_axes))
+
+
+def _range(values: FloatArray) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
 
 
 class Faces:
@@ -153,6 +140,10 @@ class Faces:
 
     def occupation_from_density(self, w: FloatArray) -> FloatArray:
         """``c = (w - S^T (w/D))/D``."""
+        if self._smearing.by_modes(w) is not None:
+            return self._occupation.added(w, -1.0)
+        if self._smearing.vanishes:
+            return np.asarray(w / self._density_of_states)
         leading = w / self._density_of_states
         correction = self._smearing.apply_transpose(leading)
         if correction.shape != leading.shape:
@@ -163,11 +154,46 @@ class Faces:
 
     def band_density_from_density(self, w: FloatArray) -> FloatArray:
         """``f = w + S w``."""
+        by_modes = self._smearing.by_modes(w)
+        if by_modes is not None:
+            return by_modes.added(w)
+        if self._smearing.vanishes:
+            return np.array(w)
         smeared = self._smearing.apply(w)
         if smeared.shape != w.shape or smeared.dtype != w.dtype:
             return w + smeared
         smeared += w
         return smeared
+
+    def occupation_extremes(self, w: FloatArray) -> tuple[float, float]:
+        """Smallest and largest c, made in pieces and not stored where S allows it."""
+        if self._smearing.by_modes(w) is not None:
+            return self._occupation.extremes(w, -1.0)
+        if self._smearing.vanishes:
+            below = np.broadcast_to(self._density_of_states, w.shape)
+            ranges = [_range(w[piece] / below[piece]) for piece in pieces(w.shape, ())]
+            return float(np.min(ranges)), float(np.max(ranges))
+        return _range(self.occupation_from_density(w))
+
+    def thinned_band_density(self, w: FloatArray, stride: int) -> tuple[FloatArray, tuple[int, ...]]:
+        """F at every ``stride``-th point of the axes along which S does not differentiate, and those axes.
+
+        Where S couples all axes, or none, all of f and no axes.
+        """
+        by_modes = self._smearing.by_modes(w)
+        if by_modes is not None:
+            thinned = tuple(axis for axis in range(w.ndim) if axis not in by_modes.axes)
+            return by_modes.added_at_every(w, stride), thinned
+        return (w if self._smearing.vanishes else self.band_density_from_density(w)), ()
+
+    @cached_property
+    def _occupation(self) -> ModeSmearing:
+        """What makes c from w where S multiplies modes."""
+        d, grid = self._density_of_states, self._smearing.space.grid
+        by_modes = self._smearing.by_modes(np.empty(grid.shape))
+        assert by_modes is not None
+        factors = few_products(grid, d) if by_modes.is_compiled else None
+        return replace(by_modes, divisor=d, divisor_factors=factors)
 
     def density_from_band_density(self, f: FloatArray) -> FloatArray:
         """``w = f - S f + S S f``."""

@@ -24,6 +24,8 @@ SHORTEST = 1 / 4
 #: Accuracy of a velocity, and of the energy whose third derivatives are taken, of their largest values.
 VELOCITY_TOLERANCE = 1e-7
 ENERGY_TOLERANCE = 1e-9
+#: Most terms of a sum that is evaluated at every point, and the accuracy of one that is exact.
+FEW, ROUNDING = 8, 5e-16
 #: Rows of an array that are compared at once.
 _ROWS = 64
 
@@ -103,6 +105,24 @@ def factorized(
         if found is not None or n_probes == most:
             return found
         n_probes = min(2 * n_probes, most)
+
+
+def few_products(grid: PhaseSpaceGrid, values: FloatArray) -> Factors | None:
+    """A sum of at most FEW products that equals ``values`` (*x, *k) to rounding, or None; tried once.
+
+    A constant is taken off first, so that rounding is relative to the rest.
+    """
+    matrix = np.broadcast_to(values, grid.shape).reshape(prod(grid.n_x), prod(grid.n_k))
+    constant = float(matrix[0, 0])
+    rest = matrix - constant
+    probes = np.random.default_rng(1).standard_normal((matrix.shape[1], min(2 * FEW, *matrix.shape)))
+    basis = np.linalg.qr(rest @ probes)[0]
+    u, s, v = np.linalg.svd(basis.T @ rest, full_matrices=False)
+    scale = float(np.abs(matrix).max())
+    n = int(np.count_nonzero(s > 0.1 * ROUNDING * scale * np.sqrt(matrix.size)))
+    x = np.column_stack([np.full(len(matrix), constant), basis @ (u[:, :n] * s[:n])])
+    factors = Factors(x, np.vstack([np.ones(matrix.shape[1]), v[:n]]))
+    return factors if n <= FEW and _is_accurate(matrix, factors, 8 * ROUNDING * scale) else None
 
 
 def all_factorized(

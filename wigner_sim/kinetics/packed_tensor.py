@@ -41,6 +41,15 @@ class PackedTensor(NDArrayOperatorsMixin):
         for pair, short in zip(pairs, factors, strict=True):
             self._stored[pair] = components[pair] if short is None else short
 
+    @classmethod
+    def of_products(
+        cls, grid: PhaseSpaceGrid, products: Mapping[tuple[int, int], Factors], sign: int
+    ) -> PackedTensor:
+        """From components that are known as sums of products."""
+        result = cls(grid, {}, sign)
+        result._stored.update({pair: each for pair, each in products.items() if each.n_terms})
+        return result
+
     def component(self, a: int, b: int) -> FloatArray:
         """One component, shape (*x, *k)."""
         stored = self._stored.get((min(a, b), max(a, b)))

@@ -6,9 +6,10 @@ no array over the whole of phase space is made until it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand, dual_energy
 from wigner_sim.kinetics.external_field import ExternalField
 from wigner_sim.kinetics.faces import MetricSmearing
+from wigner_sim.kinetics.low_rank import WORTH_FACTORING, Factors
+from wigner_sim.kinetics.packed_tensor import PackedTensor
 from wigner_sim.kinetics.slab_expansion import energy_traces
 from wigner_sim.kinetics.velocity import ProductVelocity
-from wigner_sim.products import ProductBands, SumOfProducts, letter_space, product_hamiltonian
+from wigner_sim.products import Monomial, ProductBands, SumOfProducts, letter_space, product_hamiltonian
 from wigner_sim.projector import check_gap, gap_to_other_bands, moyal_projector
 from wigner_sim.symbols import Array, FloatArray, Symbol, SymbolSpace, trace
 
@@ -105,15 +108,7 @@ class ProductBand:
         def dense(values: SumOfProducts) -> FloatArray:
             return np.broadcast_to(self._evaluate(values, space, field), grid.shape)
 
-        curvature = []
-        for omega in self.curvature:
-            tensor = np.zeros((len(kept), len(kept), *grid.shape))
-            for i, a in enumerate(kept):
-                for j, b in enumerate(kept[:i]):
-                    values = np.asarray(self._evaluate(omega[b, a], space, field))
-                    if values.any():  # memory that is never written to is never taken
-                        tensor[j, i], tensor[i, j] = values, -values
-            curvature.append(tensor)
+        curvature = [self._antisymmetric(omega, kept, space, field) for omega in self.curvature]
         rate = None
         if self.order and (field.force.any() or field.potential_rate is not None):
             s = grid.n_position_axes  # D_t = d_t + F.d_k, as in driven_effective_band
@@ -132,6 +127,36 @@ class ProductBand:
             force=field.force,
         )
 
+    def _antisymmetric(
+        self,
+        omega: dict[tuple[int, int], SumOfProducts],
+        kept: list[int],
+        space: SymbolSpace,
+        field: ExternalField,
+    ) -> Any:
+        """Its components on the grid; kept as sums of products where that is large."""
+        grid, n = space.grid, len(kept)
+        pairs = {(j, i): omega[kept[j], kept[i]] for i in range(n) for j in range(i)}
+        if grid.n_x and prod(grid.shape) >= WORTH_FACTORING:
+            monomials = field.monomials(space, (term for each in pairs.values() for term in each.terms))
+            products = {pair: self._products(each, grid, monomials) for pair, each in pairs.items()}
+            return PackedTensor.of_products(grid, products, -1)
+        tensor = np.zeros((n, n, *grid.shape))
+        for (j, i), each in pairs.items():
+            tensor[j, i] = self._evaluate(each, space, field)
+            tensor[i, j] = -tensor[j, i]
+        return tensor
+
+    def _products(
+        self, values: SumOfProducts, grid: PhaseSpaceGrid, monomials: Mapping[Monomial, FloatArray]
+    ) -> Factors:
+        """Functions of x and of k on the grid, those of x from the monomials of the field."""
+        d, n = grid.n_momentum_axes, len(values.terms)
+        x = [np.broadcast_to(monomials[each], (*grid.n_x, *(1,) * d)).ravel() for each in values.terms]
+        k = [np.broadcast_to(c.reshape(c.shape[-d:]), grid.n_k).ravel() for c in values.terms.values()]
+        columns = np.array(x).reshape(n, prod(grid.n_x)).T
+        return Factors(np.ascontiguousarray(columns), np.array(k).reshape(n, prod(grid.n_k)))
+
     def projector_on_grid(self, space: SymbolSpace, field: ExternalField) -> list[Symbol]:
         """The Moyal projector at one time, each order constant along axes it does not depend on."""
         return [space.symbol(self._evaluate(p, space, field) + 0j) for p in self.projector]
@@ -149,16 +174,12 @@ class ProductBand:
         """The velocity (or what is left of it beside the exact flows) at one time, as products."""
         grid = space.grid
         components = self.remainder if remainder else self.velocity
-        kept, factors = self._kept(grid), []
+        kept = self._kept(grid)
         monomials = field.monomials(space, (each for a in kept for each in components[a].terms))
+        factors = []
         for a in kept:
-            terms = components[a].terms
-            x = [monomials[monomial] for monomial in terms]
-            x = [np.broadcast_to(f, (*grid.n_x, *(1,) * grid.n_momentum_axes)).reshape(grid.n_x) for f in x]
-            k = [
-                np.broadcast_to(c.reshape(c.shape[-grid.n_momentum_axes :]), grid.n_k) for c in terms.values()
-            ]
-            factors.append((np.array(x).reshape(len(x), *grid.n_x), np.array(k).reshape(len(k), *grid.n_k)))
+            each = self._products(components[a], grid, monomials)
+            factors.append((each.x.T.reshape(-1, *grid.n_x), each.k.reshape(-1, *grid.n_k)))
         return ProductVelocity(grid, factors)
 
     @staticmethod

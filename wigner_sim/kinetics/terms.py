@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wigner_sim import fourier
+from wigner_sim import fourier, parallel
+from wigner_sim.kinetics.pieces import cut, pieces
 from wigner_sim.kinetics.velocity import Velocity, no_velocity
 from wigner_sim.steppers.runge_kutta import RK4, ExplicitRungeKutta
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
@@ -82,18 +83,33 @@ class MixedPhase:
         """S, its last transformed axis halved."""
         return self._make_symbol()
 
-    def _sum_of_terms(self) -> FloatArray:
+    def _sum_of_terms(self, piece: tuple[slice, ...] | None = None) -> FloatArray:
+        """S, or a piece of it that is whole along the axes."""
         total = np.zeros((1,) * self.space.grid.n_axes)
         for index, coefficient in self.terms or ():
-            product = coefficient
+            product = coefficient if piece is None else coefficient[cut(piece, coefficient.shape)]
             for axis in index:
                 product = product * _halved(self.space, axis, self.axes[-1])
             total = total + product
         return total
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
-        """``-i S w`` by a transform over the axes and back."""
-        return self._multiply(w, -1j * self.symbol)
+        """``-i S w`` by a transform over the axes and back; S is made piece by piece if it is a short sum."""
+        if self.terms is None or "symbol" in self.__dict__ or w.shape != self.space.grid.shape:
+            return self._multiply(w, -1j * self.symbol)
+        result = np.empty(w.shape)
+        parts = pieces(w.shape, self.axes)
+
+        def work(first: int, last: int) -> None:
+            for piece in parts[first:last]:
+                transform = fourier.real_transform(w[piece].shape, self.axes)
+                transform.values[...] = w[piece]
+                modes = transform.forward()
+                modes *= self._sum_of_terms(piece) * (-1j / prod(self._shape))
+                result[piece] = transform.backward()
+
+        parallel.share_out(work, len(parts), w.size >= fourier.WORTH_SHARING)
+        return result
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """``exp(-i S dt) w``, exact for any dt."""
@@ -279,6 +295,11 @@ class PhaseSpaceFlow:
         half = self._grid.shape[-1] // 2 + 1
         self._wavenumbers = [*space.axis_wavenumbers[:-1], space.axis_wavenumbers[-1][..., :half]]
         self._kept_third = 1.0 / (1.0 + self._rate_ratio()) if bounded and third_derivative else None
+
+    @property
+    def space(self) -> SymbolSpace:
+        """Where symbols live."""
+        return self._space
 
     @property
     def vanishes(self) -> bool:

@@ -24,6 +24,7 @@ import numpy as np
 
 from wigner_sim.observables.fluxes import position_derivative, position_flux
 from wigner_sim.observables.state import BandState
+from wigner_sim.observables.sums import momentum_averages
 from wigner_sim.symbols import FloatArray, Symbol
 
 
@@ -35,11 +36,23 @@ def current(state: BandState) -> FloatArray:
     for a in range(s):
         for i in range(grid.n_momentum_axes):
             if quadrupole.any():
-                change = quadrupole[i, a] * state.rate + flow.leading_rates[1][s + i, s + a] * w
-                j[i] -= 0.5 * position_derivative(flow.space, grid.integrate_momenta(change), a)
+                change = _average(state, quadrupole[i, a], state.rate)
+                if flow.evolution.hamiltonian.time_dependent:
+                    change = change + _average(state, flow.leading_rates[1][s + i, s + a], w)
+                j[i] -= 0.5 * position_derivative(flow.space, change, a)
             if moment is not None:
-                j[i] -= position_derivative(flow.space, grid.integrate_momenta(moment[i, a] * w), a)
+                average = _average(state, moment[i, a], w)
+                j[i] -= position_derivative(flow.space, average, a)
     return j
+
+
+def _average(state: BandState, weight: FloatArray, values: FloatArray) -> FloatArray:
+    """``int dk/(2 pi)^d weight values``, the weight broadcastable to the values."""
+    grid = state.grid
+    if any(n > 1 for n in weight.shape[: grid.n_position_axes]):
+        return grid.integrate_momenta(weight * values)
+    columns = np.broadcast_to(weight, (*[1] * grid.n_position_axes, *grid.n_k))
+    return momentum_averages(grid, values, columns.reshape(1, *grid.n_k))[0]
 
 
 def energy_current(state: BandState) -> FloatArray:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from wigner_sim.observables.state import BandState
 from wigner_sim.symbols import FloatArray
 
 
 def particle_number(state: BandState) -> FloatArray:
     """Particles in the band, ``N = int f = int w``."""
-    return state.grid.integrate(state.w)
+    return np.asarray(state.survey.number)
 
 
 def filling(state: BandState) -> FloatArray:
     """Particles per state of the band, ``int f / int D``."""
-    return state.grid.integrate(state.w) / state.grid.integrate(state.effective.density_of_states)
+    return np.asarray(state.survey.number) / state.grid.integrate(state.effective.density_of_states)
 
 
 def energy(state: BandState) -> FloatArray:
     """Energy of the band, ``E = int f h_f = int w h_w`` (docs/theory.md section 4)."""
-    return state.grid.integrate(state.w * state.effective.total_energy_symbol)
+    return np.asarray(state.survey.energy)
 
 
 def density(state: BandState) -> FloatArray:
@@ -33,4 +35,7 @@ def momentum_distribution(state: BandState) -> FloatArray:
 
 def energy_density(state: BandState) -> FloatArray:
     """Energy density per cell, ``int dk/(2 pi)^d f h_f``."""
-    return state.grid.integrate_momenta(state.f * state.effective.band_density_energy)
+    grid, energy = state.grid, np.broadcast_to(state.effective.band_density_energy, state.grid.shape)
+    if not grid.n_x:
+        return grid.integrate_momenta(state.f * energy)
+    return np.array([grid.integrate_momenta(f * h) for f, h in zip(state.f, energy, strict=True)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -99,6 +100,18 @@ class BandFlow:
         velocity = self.phase_space_velocity
         turning = np.einsum("ab...,a...,b...->...", self.full_metric, velocity, velocity)
         return np.asarray(np.sqrt(np.maximum(turning, 0.0)) / self.effective.gap)
+
+    @cached_property
+    def largest_turning_ratio(self) -> FloatArray:
+        """The largest :attr:`turning_ratio` at each of the flattened positions."""
+        return np.asarray(self.turning_ratio.reshape(prod(self.space.grid.n_x), -1).max(axis=1))
+
+    def axis_smearing(self, axis: int) -> FloatArray:
+        """``G_aa`` of one axis, also at orders where it does not act; broadcastable to the grid."""
+        eps, metric = self.space.grid.epsilon[axis], self.full_metric
+        pairs = zip(*np.nonzero(np.outer(eps, eps)), strict=True)
+        parts = [eps[b] * eps[c] * metric[int(b), int(c)] for b, c in pairs]
+        return np.asarray(sum(parts, start=np.zeros((1,) * self.space.grid.n_axes)))
 
     @cached_property
     def third_derivatives(self) -> list[dict[MultiIndex, FloatArray]]:

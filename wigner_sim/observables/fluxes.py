@@ -21,6 +21,7 @@ Source: docs/theory.md sections 5 and 9.
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ import numpy as np
 from wigner_sim import fourier
 from wigner_sim.kinetics.equation import dealiasing_factor, mean_energies
 from wigner_sim.kinetics.terms import PhaseSpaceFlow, Streaming
+from wigner_sim.kinetics.velocity import ProductVelocity
 from wigner_sim.observables.flow import BandFlow
+from wigner_sim.observables.sums import momentum_averages
 from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
 
@@ -57,13 +60,17 @@ def streamed_flux(flow: BandFlow, w: FloatArray) -> FloatArray:
     energy = flow.space.symbol(mean_energies(flow.effective)[0])
     if options.third_derivative and options.moyal_series == "all_orders":
         return _streamed_at_all_orders(energy, w)
+    third = list(combinations_with_replacement(range(s), 2)) if options.third_derivative else []
+    indices = [(i, *pair) for i in range(s) for pair in [(), *third]]
+    weights = [energy.derivative(*(s + axis for axis in index)) for index in indices]
+    averages = momentum_averages(grid, w, np.array([v.reshape(grid.n_k) for v in weights]))
     flux = np.zeros((s, *grid.n_x))
-    for i in range(s):
-        flux[i] = grid.integrate_momenta(energy.derivative(s + i) * w)
-        for a in range(s if options.third_derivative else 0):
-            for b in range(s):
-                third = grid.integrate_momenta(energy.derivative(s + i, s + a, s + b) * w)
-                flux[i] -= position_derivative(flow.space, third, a, b) / 24.0
+    for (i, *pair), average in zip(indices, averages, strict=True):
+        if not pair:
+            flux[i] += average
+        else:
+            share = (1 if pair[0] == pair[1] else 2) / 24.0
+            flux[i] -= share * position_derivative(flow.space, average, *pair)
     return flux
 
 
@@ -88,6 +95,11 @@ def flux_on_grid(flow: BandFlow, term: PhaseSpaceFlow, w: FloatArray) -> FloatAr
     s = grid.n_position_axes
     flux = np.zeros((s, *grid.n_x))
     for i in range(s):
+        if isinstance(term.velocity, ProductVelocity):
+            x, k = term.velocity.factors(i)
+            averages = momentum_averages(grid, w, k).reshape(len(k), len(x))
+            flux[i] = np.einsum("xt,tx->x", x, averages).reshape(grid.n_x)
+            continue
         velocity = term.velocity.component(i)
         if velocity is not None:
             flux[i] = grid.integrate_momenta(velocity * w)

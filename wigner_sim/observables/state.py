@@ -9,6 +9,7 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.faces import Face
 from wigner_sim.observables.flow import BandFlow
+from wigner_sim.observables.sums import Survey, survey
 from wigner_sim.symbols import FloatArray
 
 
@@ -42,6 +43,21 @@ class BandState:
     def c(self) -> FloatArray:
         """Occupation c."""
         return self.face("c")
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Sums and largest values of w."""
+        return survey(self.grid, self.w, self.effective.total_energy_symbol)
+
+    @cached_property
+    def occupation_extremes(self) -> tuple[float, float]:
+        """Smallest and largest c."""
+        return self.effective.faces.occupation_extremes(self.w)
+
+    @cached_property
+    def thinned_band_density(self) -> tuple[FloatArray, tuple[int, ...]]:
+        """F at every second point of some axes, and which they are: see ``Faces.thinned_band_density``."""
+        return self.effective.faces.thinned_band_density(self.w, 2)
 
     @cached_property
     def rate(self) -> FloatArray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from wigner_sim.observables.flow_geometry import PARTS
 from wigner_sim.observables.state import BandState
+from wigner_sim.observables.sums import integrate_product
 from wigner_sim.symbols import FloatArray
 
 
@@ -20,7 +21,7 @@ def total_current(state: BandState) -> FloatArray:
     """Total particle current, ``I_i = int dx j_i = int w V_i``."""
     grid, total = state.grid, np.zeros(state.grid.n_momentum_axes)
     for i, velocity in enumerate(state.known_flow.velocity):
-        total[i] = grid.integrate(velocity * state.w)
+        total[i] = integrate_product(grid, velocity, state.w)
     return total
 
 
@@ -28,7 +29,8 @@ def part(name: str) -> Callable[[BandState], FloatArray]:
     """The function that measures one part of the total current."""
 
     def total(state: BandState) -> FloatArray:
-        return np.array([state.grid.integrate(v * state.w) for v in state.known_flow.velocity_parts[name]])
+        velocities = state.known_flow.velocity_parts[name]
+        return np.array([integrate_product(state.grid, v, state.w) for v in velocities])
 
     total.__doc__ = f"{_MEANING[name]}."
     return total
