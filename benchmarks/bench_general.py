@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from harness import Report, Table, alternate, medians, parser, peak_memory
 
+from wigner_sim.feasibility import memory_needed
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.effective_band import phase_space_velocity
@@ -27,6 +28,8 @@ from wigner_sim.steppers import STEPPERS
 from wigner_sim.threads import set_threads
 
 SITES = 20.0
+#: After so many steps of rk4 nodes in time and equations are replaced, not added.
+DRIVEN_STEPS = 9
 
 
 def hamiltonian() -> Hamiltonian:
@@ -46,6 +49,18 @@ def evolution(n: int, order: int = 2, split: bool = False) -> BandEvolution:
     """The lower band on n^4 points."""
     grid = PhaseSpaceGrid((n, n), (n, n), (SITES, SITES))
     return BandEvolution(hamiltonian(), grid, 0, EquationOptions(order, split=split))
+
+
+def driven_evolution(n: int, order: int) -> BandEvolution:
+    """The same with a mass that moves, on n^4 points."""
+    still = hamiltonian()
+
+    def matrix(x: np.ndarray, k: np.ndarray, t: float) -> np.ndarray:
+        return still.matrix(x - 0.5 * t, k, t)
+
+    grid = PhaseSpaceGrid((n, n), (n, n), (SITES, SITES))
+    options = EquationOptions(order, difference_step=1e-3, refresh_interval=0.5, refresh_tolerance=1e-6)
+    return BandEvolution(Hamiltonian(matrix, 2, 2, time_dependent=True), grid, 0, options)
 
 
 def density(grid: PhaseSpaceGrid) -> np.ndarray:
@@ -85,7 +100,31 @@ def stepping(n: int, stepper: str, threads: int) -> Callable[[], object]:
     return work
 
 
+def driven(n: int, order: int, threads: int) -> Callable[[], object]:
+    """Everything from the geometry on, for as many steps as fill what is kept of earlier times."""
+    set_threads(threads)
+    band = driven_evolution(n, order)
+
+    def work() -> None:
+        w = density(band.grid)
+        for step in range(DRIVEN_STEPS):
+            w = STEPPERS["rk4"].step(band, w, float(step), 1.0)
+
+    return work
+
+
 # --- tables ---
+
+
+def driven_table(sizes: list[int], threads: int) -> Table:
+    rows = []
+    for n in sizes:
+        for order in (0, 1, 2):
+            peak = peak_memory(__file__, "driven", n, order, threads).working / (8 * n**4)
+            forecast = memory_needed(driven_evolution(n, order).grid, 2, order, False, True) / (8 * n**4)
+            row = {"grid": f"{n}^4", "order": order, "peak / w": peak, "forecast / w": forecast}
+            rows.append(row | {"forecast / peak": forecast / peak})
+    return Table("memory of a driven H(x, k, t)", list(rows[0]), rows, "rk4, set-up and libraries included")
 
 
 def set_up_table(sizes: list[int], threads: int) -> Table:
@@ -146,6 +185,7 @@ def main() -> None:
     report = Report("general")
     report.add(set_up_table(sizes, chosen.threads))
     report.add(step_table(sizes, chosen.threads, chosen.repeats, chosen.clock))
+    report.add(driven_table([8] if chosen.quick else [12, 16], chosen.threads))
     report.save(chosen.output)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from wigner_sim.case import Case, load_case
 from wigner_sim.errors import CaseError
-from wigner_sim.feasibility import check_gradients
+from wigner_sim.feasibility import check_gradients, memory_needed
+from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.problem import build_problem
 
 CHAIN = {
@@ -55,3 +56,12 @@ def test_a_negative_density_of_states_is_refused():
 
     with pytest.raises(CaseError, match="not positive"):
         check_gradients(Stack())
+
+
+@pytest.mark.parametrize(("order", "measured"), [(0, 307), (1, 522), (2, 1014)])
+def test_memory_of_a_driven_crystal_is_forecast_as_measured(order, measured):
+    """On 12^4 points, in sizes of w: ``benchmarks/bench_general.py`` measures it."""
+    grid = PhaseSpaceGrid((12, 12), (12, 12), (12.0, 12.0))
+    driven, still = (memory_needed(grid, 2, order, False, each) / (8 * 12**4) for each in (True, False))
+    assert 1 / 1.2 < driven / measured < 1.2
+    assert driven - still > 190  # energies and velocities at 32 nodes in time, and six to interpolate

@@ -1,14 +1,18 @@
 """Passes of the compiled engine over blocks, against plain transforms."""
 
+import ctypes
+import gc
+
 import numpy as np
 import pytest
 from systems import System, separable_chain
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kernels import passes
 from wigner_sim.kernels.layout import MovedAxes, mode_pairs
 from wigner_sim.kernels.passes import BlockPass, SumOfFactors
-from wigner_sim.kernels.plans import factorize
+from wigner_sim.kernels.plans import column_plan, factorize
 
 pytest.importorskip("numba")
 
@@ -58,3 +62,37 @@ def test_lengths_with_large_prime_factors_are_left_to_numpy():
     assert not other.evolution(2, split=True).in_blocks
     with pytest.raises(CaseError, match="compiled engine needs"):
         other.evolution(2, split=True, engine="compiled").equation()
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize("n", [2, 9, 28, 48])
+def test_the_transform_that_all_kernels_call_is_a_fourier_transform(n, bits):
+    transforms = pytest.importorskip("wigner_sim.kernels.transforms")
+    plan, twiddles = column_plan(n, bits)
+    lanes, kind = 512 // bits, f"f{bits // 8}"
+    stride = 3 * lanes
+    column = np.random.default_rng(n).normal(size=(2, n, stride)).astype(kind)
+    expected = np.fft.fft(column[0, :, :lanes] + 1j * column[1, :, :lanes], axis=0)
+    untouched = column[:, :, lanes:].copy()
+    scratch = np.empty(4 * n * lanes, kind)
+
+    def pointer(array):
+        number = {"f8": ctypes.c_double, "f4": ctypes.c_float, "i8": ctypes.c_int64}[array.dtype.str[1:]]
+        return array.ctypes.data_as(ctypes.POINTER(number))
+
+    transform = transforms.compiled_transform(bits).ctypes
+    areas = (pointer(plan), pointer(twiddles), pointer(scratch))
+    transform(pointer(column[0]), pointer(column[1]), stride, *areas, n)
+    found = column[0, :, :lanes] + 1j * column[1, :, :lanes]
+    np.testing.assert_allclose(found, expected, atol={64: 1e-12, 32: 1e-4}[bits])
+    np.testing.assert_array_equal(column[:, :, lanes:], untouched)
+
+
+def test_garbage_is_collected_again_after_compiling_failed():
+    def compile_wrongly():
+        assert not gc.isenabled()
+        raise ValueError("failed")
+
+    with pytest.raises(ValueError, match="failed"), passes._without_collection():
+        compile_wrongly()
+    assert gc.isenabled()

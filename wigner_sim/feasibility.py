@@ -10,8 +10,10 @@ import numpy as np
 
 from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kinetics.band_evolution import KEPT_TIMES
 from wigner_sim.kinetics.phase_space_system import PhaseSpaceSystem
 from wigner_sim.kinetics.slab_expansion import SLAB_POINTS
+from wigner_sim.kinetics.time_table import KEPT_NODES, NODES
 from wigner_sim.observables import spectral_tail
 from wigner_sim.parallel import thread_count
 from wigner_sim.symbols import FloatArray
@@ -30,8 +32,8 @@ MEMORY_LIMIT_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory
 REAL_ARRAYS = 60
 #: The same for a general H, by order: complex matrices and real arrays on the grid, matrices on a slab.
 GENERAL_ARRAYS = ((3, 10, 0), (3, 14, 15), (4, 40, 45))
-#: What is added if it is driven: values at neighbouring times, and coefficients between which to interpolate.
-DRIVEN_ARRAYS = ((0, 160), (15, 160), (35, 160))
+#: Matrices on the grid that are added if it is driven, by order: values at neighbouring times.
+DRIVEN_MATRICES = (6, 18, 20)
 #: The same for the full matrix equation, in complex matrices.
 STATE_MATRICES = 60
 
@@ -57,9 +59,17 @@ def memory_needed(
         return points * 8 * REAL_ARRAYS
     matrices, scalars, on_slab = GENERAL_ARRAYS[order]
     if driven:
-        matrices, scalars = matrices + DRIVEN_ARRAYS[order][0], scalars + DRIVEN_ARRAYS[order][1]
+        matrices += DRIVEN_MATRICES[order]
+        scalars += _kept_while_driven(grid.n_axes, order)
     in_slabs = min(points, float(SLAB_POINTS * thread_count()))
     return 16 * n_orbitals**2 * (points * matrices + in_slabs * on_slab) + 8 * points * scalars
+
+
+def _kept_while_driven(n_axes: int, order: int) -> int:
+    """Arrays kept of a driven general H: energy and velocity at nodes in time, and equations between them."""
+    third_derivatives = n_axes**2 * (n_axes + 1) // 2 if order == 2 else 0
+    nodes = (KEPT_NODES + len(NODES)) * (1 + n_axes)
+    return nodes + KEPT_TIMES * (n_axes + third_derivatives)
 
 
 def matrix_memory_needed(grid: PhaseSpaceGrid, n_orbitals: int) -> float:

@@ -26,8 +26,8 @@ from wigner_sim.parallel import give_memory_back
 from wigner_sim.steppers import Schedule, compose
 from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
-#: Effective bands kept at once: the stage times of one step of any scheme in the table.
-_KEPT_TIMES = 16
+#: Equations kept at once: those of an adaptive step, a whole one of rk4 and its two halves.
+KEPT_TIMES = 6
 #: Points from which on the memory that a set-up leaves behind is worth the search for it (0.1 s).
 _LARGE = 1 << 16
 
@@ -113,7 +113,7 @@ class BandEvolution:
         """The kinetic equation with coefficients at time ``t``."""
         key = t if self.driven else 0.0
         if key not in self._equations:
-            while len(self._equations) >= _KEPT_TIMES:
+            while len(self._equations) >= KEPT_TIMES:
                 self._equations.popitem(last=False)
             self._equations[key] = self._make_equation(key)
         return self._equations[key]

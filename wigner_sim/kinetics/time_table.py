@@ -10,11 +10,12 @@ import numpy as np
 from wigner_sim.symbols import Array, FloatArray
 
 #: Nodes around the interval of interest, in units of their spacing.
-_NODES = np.arange(-2, 4)
+NODES = np.arange(-2, 4)
 #: Points in an interval, in units of the spacing, where a probe is compared with its interpolation.
 _PROBED = (np.arange(24) + 0.5) / 24
 _FINEST = 24
-_KEPT = 32
+#: Nodes kept at once.
+KEPT_NODES = 32
 
 
 class TimeTable:
@@ -59,7 +60,7 @@ class TimeTable:
         """Value at time ``t``."""
         spacing = self._longest / 2 ** self._level(t)
         first = float(np.floor(t / spacing))
-        return np.tensordot(_lagrange(t / spacing - first, _NODES), self._nodes(first, spacing), axes=1)
+        return np.tensordot(_lagrange(t / spacing - first, NODES), self._nodes(first, spacing), axes=1)
 
     def _level(self, t: float) -> int:
         """Coarsest level that is accurate in the interval around ``t``."""
@@ -69,7 +70,7 @@ class TimeTable:
             key = (first + 0.5) * spacing  # the middle names the interval: no two levels share one
             if key not in self._levels:
                 self._levels[key] = self._is_accurate(first, spacing)
-                if len(self._levels) > 4 * _KEPT:
+                if len(self._levels) > 4 * KEPT_NODES:
                     self._levels.popitem(last=False)
             if self._levels[key]:
                 return level
@@ -79,29 +80,29 @@ class TimeTable:
         if self._probe is not None and not self._probe_is_accurate(self._probe, first, spacing):
             return False
         nodes = self._nodes(first, spacing)
-        fine, coarse = _lagrange(0.5, _NODES), np.zeros(len(_NODES))
-        coarse[1:-1] = _lagrange(0.5, _NODES[1:-1])
+        fine, coarse = _lagrange(0.5, NODES), np.zeros(len(NODES))
+        coarse[1:-1] = _lagrange(0.5, NODES[1:-1])
         change = np.tensordot(fine - coarse, nodes, axes=1)
         return bool(np.abs(change).max() <= self._tolerance * np.abs(nodes).max())
 
     def _probe_is_accurate(self, probe: Callable[[float], Array], first: float, spacing: float) -> bool:
-        nodes = np.stack([probe((first + j) * spacing) for j in _NODES])
+        nodes = np.stack([probe((first + j) * spacing) for j in NODES])
         largest = np.abs(nodes).max()
         for u in _PROBED:
             value = probe((first + u) * spacing)
-            change = np.abs(np.tensordot(_lagrange(u, _NODES), nodes, axes=1) - value).max()
+            change = np.abs(np.tensordot(_lagrange(u, NODES), nodes, axes=1) - value).max()
             if change > self._tolerance * max(largest, np.abs(value).max()):
                 return False
         return True
 
     def _nodes(self, first: float, spacing: float) -> FloatArray:
-        return np.stack([self._node((first + j) * spacing) for j in _NODES])
+        return np.stack([self._node((first + j) * spacing) for j in NODES])
 
     def _node(self, t: float) -> FloatArray:
         if t not in self._values:
             self._values[t] = self._function(t)
             self.n_evaluations += 1
-            if len(self._values) > _KEPT:
+            if len(self._values) > KEPT_NODES:
                 self._values.popitem(last=False)
         return self._values[t]
 
