@@ -232,6 +232,18 @@ def test_writing_is_in_the_time_of_records(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir() if path.name != "case.toml"] == []
 
 
+def test_what_only_the_first_record_prepares_is_not_counted_for_each():
+    class Prepares:
+        n_records = 0
+
+        def arrays(self, streams, propagator):
+            self.n_records += 1
+            time.sleep(1.1 if self.n_records == 1 else 0.0)
+            yield streams[0], {}
+
+    assert seconds_per_record(Prepares(), None, "scalars") < 0.5
+
+
 def test_where_nothing_can_be_written_records_are_timed_without(tmp_path, monkeypatch):
     prepared = check(make_case(tmp_path))
     monkeypatch.setattr(NetcdfStream, "append", lambda *_: (_ for _ in ()).throw(CannotWriteError(5, "full")))

@@ -317,3 +317,11 @@ def test_absurd_numbers_of_a_damaged_file_are_refused_in_a_sentence(tmp_path):
         pytest.raises(CaseError, match=r"^a\.png: the stored numbers are too large to be drawn"),
     ):
         save_figure(plot_run(run), tmp_path / "a.png", dpi=20)
+
+
+def test_a_time_without_output_is_refused():
+    run = one_dimensional_run(n_times=5)  # 0 to 30
+    assert images(plot_run(run, time=31.0))[0].axes.get_title() == "$t = 30$"
+    for time in (99.0, -20.0, np.nan):
+        with pytest.raises(CaseError, match=r"no output near time \S+: it goes from 0 to 30"):
+            plot_run(run, time=time)

@@ -26,6 +26,8 @@ N_CHECKPOINTS = 3
 STEPS_PER_ADAPTIVE_STEP = 3
 #: Steps that are measured at most, and seconds after which no further one is.
 MOST_TRIES, LONGEST_TRY = 3, 1.0
+#: Seconds of a first record, which may have much to prepare, up to which a second one is measured.
+LONGEST_FIRST = 10.0
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def seconds_per_record(
         file = None
         if directory is not None:
             file = stack.enter_context(recorder.open_stream(stream, directory / f"{stream}.nc", {}))
-        while len(seconds) < MOST_TRIES and sum(seconds) < LONGEST_TRY:
+        while len(seconds) < MOST_TRIES and sum(seconds) < (LONGEST_FIRST, LONGEST_TRY)[len(seconds) > 1]:
             started = time.perf_counter()
             for _, arrays in recorder.arrays([stream], propagator):
                 if file is not None:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from wigner_sim.errors import CaseError
 from wigner_sim.figures import frames
 from wigner_sim.figures.frames import FloatArray, FrameSeries, Run
 from wigner_sim.figures.overlays import overlays_of
@@ -88,10 +89,17 @@ def _chosen_times(available: FloatArray, time: float | Sequence[float] | None) -
     if time is None:
         indices = [0, len(available) // 2, len(available) - 1]
     else:
-        indices = [
-            int(np.argmin(np.abs(available - t))) for t in np.atleast_1d(np.asarray(time, dtype=float))
-        ]
+        indices = [_nearest_index(available, t) for t in np.atleast_1d(np.asarray(time, dtype=float))]
     return available[sorted(set(indices))]
+
+
+def _nearest_index(available: FloatArray, time: float) -> int:
+    """Index of the nearest output time, which may not be further away than output times are apart."""
+    index = int(np.argmin(np.abs(available - time)))
+    apart = float(np.diff(available).max(initial=0.0))
+    if not abs(available[index] - time) <= apart + 1e-9 * abs(time):
+        raise CaseError(f"no output near time {time:g}: it goes from {available[0]:g} to {available[-1]:g}")
+    return index
 
 
 def _image_row(parent: Any, series: FrameSeries, times: Iterable[float], scale: ColourScale) -> list[Axes]:
@@ -318,7 +326,7 @@ def plot_comparison(
     ours, reference = frames.image_series(kinetic, band), frames.image_series(exact, band)
     delta = frames.difference(ours, reference)
     times = frames.common_times(ours, reference)
-    when = times[-1] if time is None else times[np.argmin(np.abs(times - time))]
+    when = times[-1] if time is None else times[_nearest_index(times, time)]
     about = frames.joint_provenance(kinetic, exact)
     figure = new_figure(about, 12.0, 7.2)
     figure.suptitle(f"{frames.heading(frames.provenance(kinetic))}, {frames.time_text(when, ours.array)}")
