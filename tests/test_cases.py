@@ -38,6 +38,8 @@ def fields(run):
     if run.case.mean_field.kind != "none":
         names.append("mean_field_potential")
     of_position = dict.fromkeys(names, (*head, *positions))
+    if run.case.equation.method == "matrix":
+        of_position |= {f"all_bands_{name}": ("time", *positions) for name in currents}
     return of_position | {"momentum_distribution": (*head, *momenta)}
 
 

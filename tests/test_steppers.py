@@ -320,3 +320,20 @@ def test_wrong_coefficients_are_noticed():
     for stepper in (Composition("spoiled", 4, spoiled), lie, ExplicitRungeKutta("euler-like", weights)):
         errors = [np.abs(integrate(stepper, problem, 1.5, n) - exact).max() for n in steps]
         assert -np.polyfit(np.log(steps), np.log(errors), 1)[0] < stepper.order - 0.5
+
+
+def test_a_step_that_was_tried_too_long_is_not_taken_for_rounding(monkeypatch):
+    """Errors that jump where the step gets too long, from far below the tolerance to far above it."""
+    from wigner_sim.steppers import adaptive
+
+    def estimated(stepper, equation, u, t, dt):
+        return u, 1e-14 if dt < 0.1 else 1e-3
+
+    monkeypatch.setattr(adaptive, "estimate_error", estimated)
+
+    class Still:
+        def spectral_radius(self, t):
+            return 1000.0
+
+    chosen = choose_step(STEPPERS["strang"], Still(), np.ones(3), 0.0, 10.0, 1e-6)
+    assert 0.02 < chosen.dt < 0.1

@@ -15,7 +15,8 @@ from wigner_sim.steppers.protocol import SplitEquation, Stepper
 STABILITY_SAFETY = 0.7
 #: First step tried for a scheme without a limit, times the spectral radius.
 FIRST_TRIAL = 5.0
-#: Growth of the estimated error with shorter steps from which on it is rounding.
+#: Estimated error of one step that may be rounding, and its growth, added up, with shorter steps if it is.
+ROUNDING = 1e-12
 ROUNDING_TAKES_OVER = 10.0
 
 
@@ -75,19 +76,18 @@ def choose_step(
         _, error = estimate_error(stepper, equation, u, t, trial)
         # halves have been measured: one step of size trial makes 2^p times that error
         accumulated = error * 2**stepper.order * duration / trial
-        lowest = np.fmin(lowest, accumulated)
         gain = tolerance / max(accumulated, np.finfo(float).tiny) if np.isfinite(accumulated) else 0.0
         factor = 0.9 * gain ** (1 / stepper.order)
         if gain >= 1:
             if shrunk or trial == largest or factor < 1.2:
                 break
             trial = min(largest, trial * min(8.0, factor))
-        elif accumulated > ROUNDING_TAKES_OVER * lowest:  # the more steps, the more of it
+        elif error < ROUNDING and accumulated > ROUNDING_TAKES_OVER * lowest:  # more steps, more of it
             break
         else:
-            shrunk = True
+            shrunk, lowest = True, np.fmin(lowest, accumulated)
             trial *= max(0.25, min(0.9, factor))
-    if gain < 1 and np.isfinite(lowest):
+    if gain < 1 and error < ROUNDING and np.isfinite(lowest):
         raise CaseError(
             f"time.tolerance = {tolerance:g} is below rounding: with shorter steps the estimated error over "
             f"the run does not fall below {lowest:.2g} of max|w|; the smallest sensible value is "
