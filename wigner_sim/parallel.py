@@ -62,7 +62,7 @@ def share_out(
         _here.shared = True
         work(first, last)
 
-    with _algebra_on_one_thread() if linear_algebra else contextlib.nullcontext():
+    with algebra_on_one_thread() if linear_algebra else contextlib.nullcontext():
         for _ in _executor().map(piece, bounds[:-1], bounds[1:]):
             pass
 
@@ -74,7 +74,8 @@ def _algebra() -> Any:
     return importlib.import_module("threadpoolctl").ThreadpoolController()
 
 
-def _algebra_on_one_thread() -> contextlib.AbstractContextManager[Any]:
+def algebra_on_one_thread() -> contextlib.AbstractContextManager[Any]:
+    """Keep linear algebra from sharing its sums among threads, where ``threadpoolctl`` is installed."""
     controller = _algebra()
     return contextlib.nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
 
