@@ -71,7 +71,7 @@ def share_out(
         finally:
             _here.shared = False
 
-    with _algebra_on_one_thread() if linear_algebra else contextlib.nullcontext():
+    with algebra_on_one_thread() if linear_algebra else contextlib.nullcontext():
         others = [_executor().submit(take) for _ in range(min(_threads, n_items) - 1)]
         try:
             take()
@@ -102,7 +102,8 @@ def _algebra() -> Any:
     return importlib.import_module("threadpoolctl").ThreadpoolController()
 
 
-def _algebra_on_one_thread() -> contextlib.AbstractContextManager[Any]:
+def algebra_on_one_thread() -> contextlib.AbstractContextManager[Any]:
+    """Keep linear algebra from sharing its sums among threads, where ``threadpoolctl`` is installed."""
     controller = _algebra()
     return contextlib.nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
 

@@ -72,7 +72,13 @@ class EffectiveBand:
     @property
     def band_density_energy(self) -> FloatArray:
         """``h_f = h_w - S^T h_0``, dual to f."""
-        return self.total_energy_symbol - self.smearing.apply_transpose(self.energy[0])
+        by_modes = self.smearing.by_modes(self.energy[0])
+        if by_modes is None:
+            return self.total_energy_symbol - self.smearing.apply_transpose(self.energy[0])
+        energy = by_modes.added(self.energy[0], -1.0)
+        for h in self.energy[1:]:
+            energy += h
+        return energy
 
     @cached_property
     def total_energy_symbol(self) -> FloatArray:

@@ -112,7 +112,11 @@ def few_products(grid: PhaseSpaceGrid, values: FloatArray) -> Factors | None:
 
     A constant is taken off first, so that rounding is relative to the rest.
     """
-    matrix = np.broadcast_to(values, grid.shape).reshape(prod(grid.n_x), prod(grid.n_k))
+    with parallel.algebra_on_one_thread():  # the same bits with any number of threads
+        return _few_products(np.broadcast_to(values, grid.shape).reshape(prod(grid.n_x), prod(grid.n_k)))
+
+
+def _few_products(matrix: FloatArray) -> Factors | None:
     constant = float(matrix[0, 0])
     rest = matrix - constant
     probes = np.random.default_rng(1).standard_normal((matrix.shape[1], min(2 * FEW, *matrix.shape)))
