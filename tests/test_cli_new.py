@@ -286,7 +286,7 @@ def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):
 
 def test_a_limit_of_time_that_is_too_short_is_foreseen(tmp_path):
     report = check_report(check(make_case(tmp_path, limits__wall_time=1e-6)))
-    assert "warning: more than limits.wall_time, 1e-06s: it will have to be resumed" in report
+    assert "warning: more than limits.wall_time, 0.001ms: it will have to be resumed" in report
 
 
 @pytest.mark.parametrize(
