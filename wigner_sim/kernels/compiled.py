@@ -10,6 +10,7 @@ this package that emit code, touch it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from numba import njit
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from wigner_sim.kernels.fluxes import advect_column
 from wigner_sim.kernels.layout import BlockLayout, Drift, Turns
-from wigner_sim.kernels.pointers import OPTIONS, element, pointer, pointers
+from wigner_sim.kernels.pointers import element, machine_code, pointer, pointers
 from wigner_sim.kernels.transforms import transform_column
 from wigner_sim.kernels.vectors import block_to_rows, lane_count, load, rows_to_block, store, turn_pair
 
@@ -291,11 +292,5 @@ def run_blocks(
                     )
 
 
-def compiled(kept: bool) -> Any:
-    """:func:`run_blocks` as machine code; ``kept`` between processes if there is a directory for it."""
-    if kept:
-        try:
-            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(run_blocks)
-        except RuntimeError:  # neither the package nor the user has a directory that can be written
-            pass
-    return njit(no_cfunc_wrapper=True, **OPTIONS)(run_blocks)
+#: :func:`run_blocks` as machine code.
+compiled = partial(machine_code, run_blocks)

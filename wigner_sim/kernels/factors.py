@@ -9,6 +9,7 @@ this package that emit code, touch it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from numba import njit
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from wigner_sim.kernels.compiled import _copy, _transform
 from wigner_sim.kernels.layout import IN_PRODUCTS, STORED, UNDIVIDED, BlockLayout, Divisor, ModeFactors
-from wigner_sim.kernels.pointers import OPTIONS, element, pointer, pointers
+from wigner_sim.kernels.pointers import element, machine_code, pointer, pointers
 from wigner_sim.kernels.vectors import keep_larger, keep_smaller, lane_count, load, store
 
 Array = NDArray[Any]
@@ -169,11 +170,5 @@ def run_factors(
                     _multiply(work, size, layout, factors, block, element(work, weight[0]))
 
 
-def compiled(kept: bool) -> Any:
-    """:func:`run_factors` as machine code; ``kept`` between processes if there is a directory for it."""
-    if kept:
-        try:
-            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(run_factors)
-        except RuntimeError:  # neither the package nor the user has a directory that can be written
-            pass
-    return njit(no_cfunc_wrapper=True, **OPTIONS)(run_factors)
+#: :func:`run_factors` as machine code.
+compiled = partial(machine_code, run_factors)

@@ -6,10 +6,11 @@ it: code that is optimised away in the end, and takes most of the time to compil
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
@@ -45,6 +46,16 @@ def element(context: Any, array: Any, value: Any) -> Any:
         return context.cast(builder, args[1], value, array.dtype)
 
     return array.dtype(array, value), generate
+
+
+def machine_code(kernel: Callable[..., None], kept: bool) -> Any:
+    """A kernel compiled; ``kept`` between processes if there is a directory for it."""
+    if kept:
+        try:
+            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(kernel)
+        except RuntimeError:  # neither the package nor the user has a directory that can be written
+            pass
+    return njit(no_cfunc_wrapper=True, **OPTIONS)(kernel)
 
 
 class Pointers(types.Type):

@@ -12,13 +12,14 @@ this package that emit code, touch it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from numba import njit
 from numpy.typing import NDArray
 
 from wigner_sim.kernels.layout import BlockLayout, ModeTables
-from wigner_sim.kernels.pointers import OPTIONS, element, pointer, pointers
+from wigner_sim.kernels.pointers import OPTIONS, element, machine_code, pointer, pointers
 from wigner_sim.kernels.transforms import transform_column
 from wigner_sim.kernels.vectors import block_to_listed_rows, lane_count, listed_rows_to_block, load, store
 
@@ -196,11 +197,5 @@ def run_series(
             _copy_rows(modes, layout, tables, block, part, work, part * size, True)
 
 
-def compiled(kept: bool) -> Any:
-    """:func:`run_series` as machine code; ``kept`` between processes if there is a directory for it."""
-    if kept:
-        try:
-            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(run_series)
-        except RuntimeError:  # neither the package nor the user has a directory that can be written
-            pass
-    return njit(no_cfunc_wrapper=True, **OPTIONS)(run_series)
+#: :func:`run_series` as machine code.
+compiled = partial(machine_code, run_series)

@@ -9,12 +9,12 @@ this package that emit code, touch it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from numba import njit
 from numpy.typing import NDArray
 
-from wigner_sim.kernels.pointers import OPTIONS, pointer
+from wigner_sim.kernels.pointers import machine_code, pointer
 from wigner_sim.kernels.transforms import transform_column
 from wigner_sim.kernels.vectors import keep_larger, lane_count, load
 
@@ -71,11 +71,5 @@ def run_spectra(
             keep_larger(largest, here, br * br + bi * bi)
 
 
-def compiled(kept: bool) -> Any:
-    """:func:`run_spectra` as machine code; ``kept`` between processes if there is a directory for it."""
-    if kept:
-        try:
-            return njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(run_spectra)
-        except RuntimeError:  # neither the package nor the user has a directory that can be written
-            pass
-    return njit(no_cfunc_wrapper=True, **OPTIONS)(run_spectra)
+#: :func:`run_spectra` as machine code.
+compiled = partial(machine_code, run_spectra)
