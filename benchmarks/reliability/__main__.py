@@ -67,10 +67,10 @@ def table(results: dict[str, Any]) -> str:
             )
         )
     if long := r.get("soak"):
-        growth = long["growth_bytes_per_step"]
+        growth = round(long["growth_bytes_per_step"])
         outcome = (
             f"{long['steps']} steps with records: resident memory {long['resident_MB_first']:.1f} MB "
-            f"at first, {long['resident_MB_last']:.1f} at the end ({growth:.0f} bytes per step"
+            f"at first, {long['resident_MB_last']:.1f} at the end ({growth} bytes per step"
         )
         late = long.get("late_growth_MB_per_hour")
         outcome += ")" if late is None else f"; in the last third {late:+.1f} MB per hour)"
