@@ -84,6 +84,7 @@ def save(directory: Path, results: dict[str, Any]) -> None:
     path = directory / "reliability.json"
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     together = {name: (earlier | results)[name] for name in TRIALS if name in earlier | results}
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(together, indent=1) + "\n", encoding="utf-8")
     (directory / "reliability_table.md").write_text(table(together), encoding="utf-8")
 
