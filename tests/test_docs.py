@@ -23,6 +23,7 @@ from shipped import CASES, ROOT, tiny_copy, tiny_text
 from wigner_sim import cli, movies
 from wigner_sim.case import Case, case_keys, load_case
 from wigner_sim.errors import EXIT_CODES
+from wigner_sim.problem import build_problem
 
 GUIDES = [
     ROOT / "README.md",
@@ -202,6 +203,8 @@ def test_every_case_is_in_the_gallery():
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     for case in CASES:
         assert f"```{{include}} ../cases/{case.name}/README.md" in gallery
+        (row,) = (line for line in gallery.splitlines() if line.startswith(f"| [`{case.name}`]"))
+        assert row.endswith(f"| `{build_problem(load_case(case)).stepper.name}` |")
 
 
 @pytest.mark.parametrize("page", ALL_TEXT, ids=page_id)

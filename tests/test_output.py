@@ -1,23 +1,17 @@
-"""Output files, checkpoints and run directories, also after kills at the wrong moment."""
+"""Output files, also after kills at the wrong moment."""
 
-import json
 import logging
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-from concurrent.futures import ThreadPoolExecutor
 
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
-from wigner_sim.case import Case, load_case
-from wigner_sim.checkpoint import CheckpointStore, read_checkpoint, write_checkpoint
-from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.output import (
     Coordinate,
@@ -29,7 +23,6 @@ from wigner_sim.output import (
     write_static,
 )
 from wigner_sim.provenance import provenance
-from wigner_sim.run_directory import create_run_directory
 
 GRID = PhaseSpaceGrid(n_x=(16,), n_k=(32, 8), lengths=(12.0,))
 COORDINATES = grid_coordinates(GRID, bands=[0, 2])
@@ -308,206 +301,3 @@ def test_a_killed_writer_leaves_a_readable_file_and_can_be_read_meanwhile(tmp_pa
         assert stream.times[-1] == 10.0
     with xr.open_dataset(path) as stored:
         np.testing.assert_array_equal(stored["n"][:, 0], np.arange(11))
-
-
-STATE = {
-    "time": 0.1 + 0.2,
-    "step": 12345678901234567890,
-    "stepper": {
-        "history": [np.arange(6.0).reshape(2, 3).T, np.array(1j)],
-        "name": "rk4 é",
-        "last": None,
-        "on": True,
-    },
-    "w": np.random.default_rng(0).standard_normal((2, 8, 8)) * 1e-300,
-    "specials": np.array([np.nan, np.inf, -0.0, 5e-324]),
-    "infinite": float("inf"),
-    "schedules": {"fields": {"count": 3}, "phase": {}},
-    "empty": np.zeros((0, 3)),
-    "texts": np.array(["a", "bc"]),
-    "numpy": np.float64(1 / 3),
-    "complex": np.complex128(1 + 2j),
-}
-
-
-def assert_same(first, second):
-    """Equal in structure, type and every bit."""
-    if isinstance(first, dict):
-        assert list(first) == list(second)
-        for name in first:
-            assert_same(first[name], second[name])
-    elif isinstance(first, list):
-        assert len(first) == len(second)
-        for one, other in zip(first, second, strict=True):
-            assert_same(one, other)
-    elif isinstance(first, np.ndarray | np.generic):
-        assert np.asarray(first).dtype == np.asarray(second).dtype
-        assert np.shape(first) == np.shape(second)
-        assert np.asarray(first).tobytes() == np.asarray(second).tobytes()
-    else:
-        assert type(first) is type(second)
-        assert first == second
-
-
-def test_checkpoint_is_bit_for_bit(tmp_path):
-    store = CheckpointStore(tmp_path / "checkpoints")
-    store.save(STATE, step=7)
-    assert_same(STATE, store.load_latest())
-
-
-def test_two_checkpoints_are_kept_and_the_newest_is_loaded(tmp_path):
-    store = CheckpointStore(tmp_path)
-    for step in (5, 10, 999_999_999, 1_000_000_000):
-        store.save({"step": step}, step)
-    assert [path.name for path in store.paths()] == ["checkpoint_999999999.npz", "checkpoint_1000000000.npz"]
-    assert store.load_latest() == {"step": 1_000_000_000}
-
-
-def test_damaged_checkpoints_are_skipped_with_a_warning(tmp_path, caplog):
-    store = CheckpointStore(tmp_path)
-    store.save({"step": 1, "w": np.arange(1000.0)}, 1)
-    newest = store.save({"step": 2, "w": np.arange(1000.0)}, 2)
-    whole = newest.read_bytes()
-    (tmp_path / ".checkpoint_000000003.npz.tmp-1").write_bytes(whole[:100])  # killed while writing aside
-    for n_bytes in (0, 10, 500, len(whole) // 2, len(whole) - 1):
-        newest.write_bytes(whole[:n_bytes])
-        caplog.clear()
-        assert store.load_latest()["step"] == 1
-        assert "checkpoint_000000002.npz: damaged" in caplog.text
-    store.save({"step": 3}, 3)
-    store.save({"step": 2}, 2)  # a run that went back: later checkpoints are not its own
-    assert store.load_latest() == {"step": 2}
-
-
-@pytest.mark.parametrize("place", range(60, 3000, 97))
-def test_a_flipped_bit_is_noticed(tmp_path, place):
-    path = tmp_path / "checkpoint_1.npz"
-    write_checkpoint(path, {"w": np.arange(200.0), "name": "rk4"})
-    content = bytearray(path.read_bytes())
-    content[min(place, len(content) - 1)] ^= 4
-    path.write_bytes(content)
-    try:
-        again = read_checkpoint(path)
-    except CaseError:
-        return
-    # The bit was in a part of the container that carries no data.
-    assert_same(again, {"w": np.arange(200.0), "name": "rk4"})
-
-
-def test_a_changed_value_with_valid_container_is_noticed(tmp_path):
-    path = tmp_path / "checkpoint_1.npz"
-    write_checkpoint(path, {"w": np.arange(3.0)})
-    with np.load(path) as archive:
-        members = dict(archive)
-    members["state/w"] = np.array([0.0, 1.0, 2.5])
-    np.savez(path, **members)
-    with pytest.raises(CaseError, match="wrong checksum"):
-        read_checkpoint(path)
-
-
-def test_no_checkpoint(tmp_path):
-    with pytest.raises(CaseError, match="no checkpoint to resume from"):
-        CheckpointStore(tmp_path / "absent").load_latest()
-
-
-@pytest.mark.parametrize("value", [object(), {1: 2}, {"a/b": 1}, np.array([None]), {1, 2}])
-def test_what_cannot_be_stored_is_refused_and_leaves_no_file(tmp_path, value):
-    with pytest.raises(TypeError, match="checkpoint"):
-        write_checkpoint(tmp_path / "checkpoint_1.npz", {"bad": value})
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def case_path(tmp_path):
-    directory = tmp_path / "cases" / "foo"
-    directory.mkdir(parents=True)
-    (tmp_path / "cases" / "model.py").write_text("def symbol(x, k, t): ...\n")
-    (directory / "model.py").write_text("def potential(x, t): ...\n")
-    np.save(directory / "c.npy", np.ones(3))
-    data = CASE | {
-        "hamiltonian": {"source": "python:../model.py:symbol", "potential": "python:model.py:potential"},
-        "initial_state": {"kind": "symbol", "c": "array:c.npy"},
-    }
-    text = "# a comment to be kept\n" + Case.from_dict(data).to_toml()
-    (directory / "case.toml").write_text(text)
-    return directory / "case.toml"
-
-
-def test_run_directory_is_complete_in_itself(case_path):
-    case = load_case(case_path).with_overrides(["equation.order=1"])
-    run = create_run_directory(case)
-    assert run.path == case_path.parent / "runs" / "0001"
-    assert run.case_text == case_path.read_text()
-    elsewhere = case_path.parents[2] / "elsewhere"
-    run.path.rename(elsewhere)
-    moved = load_case(elsewhere)
-    assert moved.equation.order == 1
-    assert moved.hamiltonian.source == "python:model.py:symbol"
-    assert moved.hamiltonian.potential == "python:other_model.py:potential"
-    texts = [moved.reference_path(reference).read_bytes() for reference in moved.references()]
-    assert texts[0] == b"def symbol(x, k, t): ...\n"
-    assert texts[1] == b"def potential(x, t): ...\n"
-    assert moved.reference_path(moved.references()[2]).name == "c.npy"
-
-
-def test_earlier_run_stays_reachable(case_path):
-    other = case_path.parents[1] / "bar"
-    other.mkdir()
-    case = Case.from_dict(
-        CASE | {"initial_state": {"kind": "from_run", "run": "../foo"}}, other / "case.toml"
-    )
-    run = create_run_directory(case)
-    assert (run.path / run.case.initial_state.run).resolve() == case_path.parent.resolve()
-    assert run.case.name == "bar"
-
-
-def test_missing_reference_makes_no_directory(case_path):
-    (case_path.parent / "c.npy").unlink()
-    with pytest.raises(CaseError, match=r"array:c.npy: no file"):
-        create_run_directory(load_case(case_path))
-    assert not (case_path.parent / "runs").exists()
-
-
-def test_runs_are_numbered_after_the_last(case_path):
-    case = load_case(case_path)
-    (case_path.parent / "runs" / "0041").mkdir(parents=True)
-    assert [create_run_directory(case).path.name for _ in range(2)] == ["0042", "0043"]
-
-
-def test_threads_get_distinct_directories(tmp_path):
-    case = Case.from_dict(CASE)
-    with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(lambda _: create_run_directory(case, tmp_path / "runs"), range(40)))
-    assert sorted(run.path.name for run in runs) == [f"{n:04d}" for n in range(1, 41)]
-    assert all(run.case == case for run in runs)
-
-
-def _make_runs(parent):
-    return [create_run_directory(Case.from_dict(CASE), parent).path.name for _ in range(5)]
-
-
-def test_processes_get_distinct_directories(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        first, second = pool.map(_make_runs, [tmp_path / "runs"] * 2)
-    assert sorted(first + second) == [f"{n:04d}" for n in range(1, 11)]
-
-
-def test_status_log_and_lock(case_path):
-    run = create_run_directory(load_case(case_path))
-    assert run.read_status() == {}
-    run.write_status({"step": 3, "time": np.float64(0.5), "n": np.int64(2)})
-    assert run.read_status() == {"step": 3, "time": 0.5, "n": 2}
-    assert json.loads(run.status_path.read_text())["step"] == 3
-    with run.logging_to_file():
-        logging.getLogger("wigner_sim.anything").warning("edge mass is large")
-    assert "WARNING edge mass is large" in run.log_path.read_text()
-    with run.lock():
-        attempt = textwrap.dedent(
-            f"""
-            from wigner_sim.run_directory import RunDirectory
-            with RunDirectory({str(run.path)!r}).lock(): pass
-            """
-        )
-        locked = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True, check=False)
-        assert "another process is running it" in locked.stderr
-    assert subprocess.run([sys.executable, "-c", attempt], check=False).returncode == 0
