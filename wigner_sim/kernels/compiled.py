@@ -171,27 +171,31 @@ def _kick(
     layout: BlockLayout,
     drift: Drift,
     block: int,
-    tau: float,
+    factors: Array,
+    first: int,
     order: int,
 ) -> None:
-    r"""Taylor series of :math:`e^{\tau X} w`, :math:`X w = -\partial_i(V_i w)`, by Horner's rule.
+    r"""A polynomial in :math:`X w = -\partial_i(V_i w)` by Horner's rule.
 
-    ``y <- w + (tau/j) X y`` for j = order..1; w is the block, y alternates between the other two, and
-    the last sum is made in the block itself.
+    ``y <- w + f X y`` for the factors; w is the block, y alternates between the other two, and the last sum
+    is made in the block itself.  With one factor y is the block, too: then the sum of all axes but the last is
+    made elsewhere.
     """
     width, n_axes = lane_count(work), layout.counts[0]
     column = scratch + 4 * width * layout.counts[1]
-    most = drift.most[0]
+    most, last = drift.most[0], n_axes - 1
+    while drift.n_terms[last] == 0:
+        last -= 1
     for step in range(order):
         state = 0 if step == 0 else 2 * size * (1 + (step - 1) % 2)
-        goal = 0 if step == order - 1 else 2 * size * (1 + step % 2)
         base = 0
         for axis in range(n_axes):
             n_terms = drift.n_terms[axis]
             if n_terms == 0:
                 continue
             n, stride, spectral = layout.n_points[axis], layout.strides[axis], drift.most[1] == 0
-            factor = tau / (order - step) / (n if spectral else 1)
+            factor = factors[first + step] / (n if spectral else 1)
+            goal = 0 if step == order - 1 and (order > 1 or axis == last) else 2 * size * (1 + step % 2)
             slopes = layout.wavenumbers if spectral else drift.weights
             slopes_at = layout.wavenumber_at[axis] if spectral else axis * 4
             moved_at, step_size = axis * layout.lanes[1] * most, layout.point_strides[axis] * most
@@ -249,10 +253,10 @@ def run_blocks(
         May be the same.
     layout, turns, drift :
         See :mod:`wigner_sim.kernels.layout`.
-    times : array (3,)
-        Of the first kick, the exact flow, the second kick.
+    times : array
+        Of the exact flow; then the factors of the first and of the second kick.
     orders : array (3,)
-        Of the Taylor series of the kicks, 0 for none; and which half is done: 0 for all, 1 to stop at the
+        Number of these factors, 0 for no kick; and which half is done: 0 for all, 1 to stop at the
         modes of the moved axes (q and -q as real and imaginary part), 2 to begin with them.
     blocks : array (2,)
         First block, and the one after the last.
@@ -262,7 +266,7 @@ def run_blocks(
     layout, turns, drift, work = pointers(layout), pointers(turns), pointers(drift), pointer(work)
     size = layout.n_points[0] * layout.strides[0]
     scratch = 6 * size if drift.most[0] else 2 * size
-    half, tau = orders[2], element(work, times[1])
+    half, tau = orders[2], element(work, times[0])
     weight = 1.0 if half == 2 else 1.0 / layout.lanes[1]
     scale = element(work, weight)
     rest = element(work, weight - scale)
@@ -287,9 +291,8 @@ def run_blocks(
             else:
                 which = stage // 4
                 if orders[which]:
-                    _kick(
-                        transform, work, size, scratch, layout, drift, block, times[2 * which], orders[which]
-                    )
+                    first = 1 + which * orders[0]
+                    _kick(transform, work, size, scratch, layout, drift, block, times, first, orders[which])
 
 
 #: :func:`run_blocks` as machine code.

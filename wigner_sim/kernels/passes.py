@@ -79,14 +79,21 @@ class BlockPass:
     _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def run(
-        self, source: Array, target: Array, times: Sequence[float], orders: Sequence[int], half: int = WHOLE
+        self,
+        source: Array,
+        target: Array,
+        time: float,
+        kicks: Sequence[Sequence[float]] = ((), ()),
+        half: int = WHOLE,
     ) -> None:
-        """Kick, flow, kick for the three ``times``, with Taylor series of the two ``orders`` in the kicks.
+        """Kick, exact flow for a ``time``, kick.
 
         Parameters
         ----------
         source, target : arrays (outer * moved * inner,), float64 or float32
             Contiguous; they may be the same.
+        kicks : two sequences of float
+            Factors f of ``y <- w + f X y``, of the first kick and of the second; empty for none.
         half : int
             ``TO_MODES`` stops at the Fourier modes of the moved axes, ``FROM_MODES`` begins with them: the
             real part at the place of the pair's first mode, the imaginary part at that of the second
@@ -96,7 +103,8 @@ class BlockPass:
         size = 6 * block_elements(layout) if self.drift else 2 * block_elements(layout)
         width = 64 // source.dtype.itemsize
         size += width * (6 * max(self.axes.n_points) + 16)
-        when, how = np.array(times, dtype=float), np.array((*orders, half), dtype=np.int64)
+        when = np.array((time, *kicks[0], *kicks[1]), dtype=float)
+        how = np.array((len(kicks[0]), len(kicks[1]), half), dtype=np.int64)
 
         given = (source, target, layout, turns, drift, when, how)
         nothing = np.zeros(2, dtype=np.int64)

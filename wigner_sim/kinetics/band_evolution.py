@@ -16,14 +16,14 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kinetics.band_sources import BandSource, ClosedFormBand, GeneralBand, ProductBandSource
 from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.equation import KineticEquation, split_equation, unsplit_equation
-from wigner_sim.kinetics.fused import FusedFlows
+from wigner_sim.kinetics.fused import FusedFlows, TimedFlow
 from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.kinetics.terms import Term
 from wigner_sim.kinetics.velocity import stacked
 from wigner_sim.models.hamiltonian import Hamiltonian
 from wigner_sim.parallel import give_memory_back
-from wigner_sim.steppers import Schedule, compose
+from wigner_sim.steppers import Act, Schedule, compose
 from wigner_sim.symbols import FloatArray, Symbol, SymbolSpace
 
 #: Equations kept at once: those of an adaptive step, a whole one of rk4 and its two halves.
@@ -164,10 +164,13 @@ class BandEvolution:
         What does not depend on time needs no coefficients of its own time: it goes with what comes next, at
         the end of the schedule with what came before.
         """
-        source, waiting, asked, used = w, [], False, t
-        for which, fraction in schedule:
+        source, asked, used = w, False, t
+        waiting: list[TimedFlow] = []
+        for which, fraction, polynomials in schedule:
             if which is not None:
-                waiting.append((self._names[which], fraction * dt))
+                # where coefficients move, so may the choice of a polynomial, which has to be one for the step
+                own = None if self.driven else polynomials
+                waiting.append(TimedFlow(self._names[which], fraction * dt, own))
                 asked = asked or which not in self._timeless
             elif self.driven:
                 if asked:
@@ -252,4 +255,4 @@ class FusedFlow:
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """State after ``dt`` under this flow."""
-        return self.evolution.compose(w, t, dt, [(self.index, 1.0)])
+        return self.evolution.compose(w, t, dt, [Act(self.index, 1.0)])

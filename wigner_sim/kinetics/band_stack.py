@@ -12,7 +12,7 @@ from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.collisions import LOCAL_FIELDS, ConservingRelaxation
 from wigner_sim.kinetics.phase_space_system import OwnScalar
 from wigner_sim.kinetics.terms import Term
-from wigner_sim.steppers import Schedule
+from wigner_sim.steppers import Act, Schedule
 from wigner_sim.symbols import FloatArray
 
 
@@ -93,13 +93,13 @@ class BandStack:
             out = np.empty(w.shape, w.dtype)
         source = w
         n_band_flows = len(self.flows) - len(self.couplings)
-        run: list[tuple[int | None, float]] = []
-        for which, fraction in schedule:
-            if which is None or which < n_band_flows:
-                run.append((which, fraction))
+        run: list[Act] = []
+        for act in schedule:
+            if act.part is None or act.part < n_band_flows:
+                run.append(act)
                 continue
             t = self._compose_bands(source, out, t, dt, run)
-            out[...] = self.couplings[which - n_band_flows].flow(out, t, fraction * dt)
+            out[...] = self.couplings[act.part - n_band_flows].flow(out, t, act.fraction * dt)
             source, run = out, []
         self._compose_bands(source, out, t, dt, run)
         return out
@@ -109,11 +109,9 @@ class BandStack:
     ) -> float:
         """Each band's own flows, from ``w`` to ``out``; returns the time after them."""
         for band, before, after in zip(self.bands, w, out, strict=True):
-            own = [
-                (which, fraction) for which, fraction in schedule if which is None or which < len(band.flows)
-            ]
+            own = [act for act in schedule if act.part is None or act.part < len(band.flows)]
             band.compose(before, t, dt, own, out=after)
-        return t + dt * sum(fraction for which, fraction in schedule if which is None)
+        return t + dt * sum(act.fraction for act in schedule if act.part is None)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
+
+from wigner_sim.steppers.truncation import Polynomials
 
 
 class Flow(Protocol):
@@ -37,8 +39,19 @@ class SplitEquation(Equation, Protocol):
         ...
 
 
-#: Parts by number and the fraction of a step they act for, in their order; None moves the time.
-Schedule = Sequence[tuple[int | None, float]]
+class Act(NamedTuple):
+    """A part, by number, acts for a fraction of a step; None moves the time.
+
+    ``polynomials`` may stand for its exponential, if they do in all acts of this part in the step.
+    """
+
+    part: int | None
+    fraction: float
+    polynomials: Polynomials | None = None
+
+
+#: What acts in a step, in its order.
+Schedule = Sequence[Act]
 
 
 @runtime_checkable

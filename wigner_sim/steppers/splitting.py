@@ -14,7 +14,8 @@ from functools import cached_property
 
 from numpy.typing import NDArray
 
-from wigner_sim.steppers.protocol import ComposedEquation, Flow, Schedule, SplitEquation
+from wigner_sim.steppers.protocol import Act, ComposedEquation, Flow, Schedule, SplitEquation
+from wigner_sim.steppers.truncation import Gathering, Polynomials, Truncation
 
 #: Strang 1968 (Marchuk 1968): chi then its adjoint with half steps.
 STRANG = (0.5, 0.5)
@@ -43,10 +44,15 @@ def _blanes_moan() -> tuple[float, ...]:
 #: Order 4 with six stages, S6 of Blanes and Moan, J. Comput. Appl. Math. 142, 313 (2002), table 2.
 BLANES_MOAN4 = _blanes_moan()
 
+#: Where series are gathered: of all choices the one with the smallest error of its number of terms.
+BLANES_MOAN4_TRUNCATION = Truncation(
+    small=Gathering(2, 4, 0.0409), large=Gathering(3, 4, -0.007005), outer=Gathering(1, 3, 0.00806)
+)
+
 
 def compose(flows: Sequence[Flow], u: NDArray, t: float, dt: float, schedule: Schedule) -> NDArray:
     """Apply flows one after the other."""
-    for which, fraction in schedule:
+    for which, fraction, _ in schedule:
         if which is None:
             t += fraction * dt
         else:
@@ -56,11 +62,15 @@ def compose(flows: Sequence[Flow], u: NDArray, t: float, dt: float, schedule: Sc
 
 @dataclass(frozen=True)
 class Composition:
-    """A scheme given by its fractions gamma: chi, adjoint, chi, adjoint, ..."""
+    """A scheme given by its fractions gamma: chi, adjoint, chi, adjoint, ...
+
+    ``truncation`` says how short the series may be of parts without a flow in closed form.
+    """
 
     name: str
     order: int
     fractions: tuple[float, ...]
+    truncation: Truncation | None = None
     stability_limit: float = float("inf")
 
     def step(self, equation: SplitEquation, u: NDArray, t: float, dt: float) -> NDArray:
@@ -76,20 +86,34 @@ class Composition:
         equation.compose(u, t, dt, self._sequence(len(equation.flows)), out=u)
 
     @cached_property
-    def _sequences(self) -> dict[int, tuple[tuple[int | None, float], ...]]:
+    def _sequences(self) -> dict[int, Schedule]:
         return {}
 
-    def _sequence(self, n_flows: int) -> tuple[tuple[int | None, float], ...]:
+    def _sequence(self, n_flows: int) -> Schedule:
         """Flows in the order they act, ``None`` for time, equal neighbours merged."""
         if n_flows not in self._sequences:
             # time moves after the first part, so that no part acts twice where chi meets its adjoint
             parts: list[int | None] = [0, None, *range(1, n_flows)]
-            merged: list[tuple[int | None, float]] = []
+            merged: list[Act] = []
             for j, fraction in enumerate(self.fractions):
                 for part in parts if j % 2 == 0 else reversed(parts):
-                    if merged and merged[-1][0] == part:
-                        merged[-1] = (part, merged[-1][1] + fraction)
+                    if merged and merged[-1].part == part:
+                        merged[-1] = Act(part, merged[-1].fraction + fraction)
                     else:
-                        merged.append((part, fraction))
-            self._sequences[n_flows] = tuple(merged)
+                        merged.append(Act(part, fraction, self._polynomials[j]))
+            self._sequences[n_flows] = self._with_outer_polynomials(merged)
         return self._sequences[n_flows]
+
+    @cached_property
+    def _polynomials(self) -> Sequence[Polynomials | None]:
+        if self.truncation is None:
+            return [None] * len(self.fractions)
+        return self.truncation.polynomials(self.fractions)
+
+    def _with_outer_polynomials(self, acts: Sequence[Act]) -> Schedule:
+        """The acts of the first part with their own polynomials."""
+        if self.truncation is None:
+            return tuple(acts)
+        fractions = [act.fraction for act in acts if act.part == 0]
+        polynomials = iter(self.truncation.outer_polynomials(fractions) if len(fractions) > 1 else [None])
+        return tuple(act._replace(polynomials=next(polynomials)) if act.part == 0 else act for act in acts)
