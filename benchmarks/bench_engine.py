@@ -28,6 +28,7 @@ from harness import Report, Table, alternate, medians, parser
 
 from wigner_sim import parallel
 from wigner_sim.kinetics.band_evolution import BandEvolution
+from wigner_sim.kinetics.fused import TimedFlow
 from wigner_sim.kinetics.options import EquationOptions
 from wigner_sim.steppers import STEPPERS
 
@@ -63,7 +64,8 @@ def stage(equation, w, flows=(("A", 0.1), ("B", 0.1))):
 
     def call():
         for flow in flows:
-            fused.advance(w, w, [flow] if isinstance(flow[0], str) else list(flow))
+            together = [flow] if isinstance(flow[0], str) else flow
+            fused.advance(w, w, [TimedFlow(*each) for each in together])
 
     return call
 
@@ -223,7 +225,11 @@ def measure_magnetic(n, repeats, threads, tolerance=1e-6):
             duration / needed[name],
         )
         schedule = STEPPERS["blanes_moan4"]._sequence(len(flows.names))
-        acting = [(flows.names[which], part * dt) for which, part in schedule if which is not None]
+        acting = [
+            TimedFlow(flows.names[act.part], act.fraction * dt, act.polynomials)
+            for act in schedule
+            if act.part is not None
+        ]
         return lambda: flows.advance(u, u, acting)
 
     fields = list(equations)[1:]

@@ -14,7 +14,7 @@ from wigner_sim.kernels.layout import MovedAxes, mode_pairs
 from wigner_sim.kernels.passes import FROM_MODES, TO_MODES, BlockPass, SumOfFactors
 from wigner_sim.kinetics import fused
 from wigner_sim.kinetics.band_stack import BandStack
-from wigner_sim.kinetics.fused import Stage, around_modes, group_stages
+from wigner_sim.kinetics.fused import Stage, TimedFlow, around_modes, group_stages
 from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal, polynomial_of
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.kinetics.terms import PhaseSpaceFlow
@@ -59,7 +59,7 @@ def test_exact_flows_are_those_of_the_terms(system, order):
     w = noise(system.grid.shape)
     for term, name in zip(equation.flows, "AB", strict=False):
         out = np.empty_like(w)
-        equation.fused.advance(w, out, [(name, 0.7)])
+        equation.fused.advance(w, out, [TimedFlow(name, 0.7)])
         np.testing.assert_allclose(out, term.flow(w, 0.0, 0.7), atol=1e-13)
 
 
@@ -69,7 +69,7 @@ def test_exact_flows_to_all_orders_are_those_of_the_terms(system):
     w = noise(system.grid.shape)
     for term, name in zip(equation.flows, "AB", strict=False):
         out = np.empty_like(w)
-        equation.fused.advance(w, out, [(name, 0.7)])
+        equation.fused.advance(w, out, [TimedFlow(name, 0.7)])
         np.testing.assert_allclose(out, term.flow(w, 0.0, 0.7), atol=1e-13)
 
 
@@ -130,7 +130,7 @@ def test_mixed_third_derivatives_in_blocks_are_those_on_whole_arrays(
     tau = reach / flows.magnetic.spectral_radius(0.0)
     expected = flows.magnetic.flow(w, 0.0, tau)
     moved = w.astype(kind)
-    flows.advance(moved, moved, [("M", tau)])
+    flows.advance(moved, moved, [TimedFlow("M", tau)])
     assert relative(moved - expected, expected) < tolerance
     assert relative(expected - w, w) > 0.3 * min(reach, 1.0) * 0.1
 
@@ -147,20 +147,20 @@ def test_half_a_pass_ends_at_the_modes_and_the_other_begins_there(n_points):
     half = BlockPass(axes, SumOfFactors(np.zeros((n, 1)), np.ones((1, 35))))
     w = noise((*n_points, 35))
     modes = w.ravel().copy()
-    half.run(modes, modes, (0.0, 0.0, 0.0), (0, 0), TO_MODES)
+    half.run(modes, modes, 0.0, half=TO_MODES)
     expected = np.fft.fftn(w, axes=range(len(n_points))).reshape(n, 35) / n
     rows = modes.reshape(n, 35)
     for own, other in mode_pairs(n_points):
         np.testing.assert_allclose(rows[own], expected[own].real, atol=1e-15)
         if other != own:
             np.testing.assert_allclose(rows[other], expected[own].imag, atol=1e-15)
-    half.run(modes, modes, (0.0, 0.0, 0.0), (0, 0), FROM_MODES)
+    half.run(modes, modes, 0.0, half=FROM_MODES)
     np.testing.assert_allclose(modes, w.ravel(), atol=1e-14)
 
 
 def test_what_acts_on_modes_stands_between_halves_of_passes():
     def which(names):
-        stages = around_modes(list(group_stages([(name, 0.1) for name in names])))
+        stages = around_modes(list(group_stages([TimedFlow(name, 0.1) for name in names])))
         return [(stage.which, stage.half) for stage in stages]
 
     to, back = ("A", TO_MODES), ("A", FROM_MODES)
@@ -172,15 +172,15 @@ def test_what_acts_on_modes_stands_between_halves_of_passes():
 
 def test_a_field_joins_the_shared_passes():
     flows = SYSTEMS["(x, y; kx, ky) with B"].evolution(2, split=True).equation().fused
-    sequence = [(name, 0.1 + 0.02 * j) for j, name in enumerate("MAXKBKXAMAMXBM")]
+    sequence = [TimedFlow(name, 0.1 + 0.02 * j) for j, name in enumerate("MAXKBKXAMAMXBM")]
     w = noise(flows.grid.shape)
     together, single = w.copy(), w.copy()
     flows.advance(together, together, sequence)
-    for name, tau in sequence:
+    for name, tau, _ in sequence:
         if name == "M":
             single = flows.magnetic.flow(single, 0.0, tau)
         else:
-            flows.advance(single, single, [(name, tau)])
+            flows.advance(single, single, [TimedFlow(name, tau)])
     np.testing.assert_allclose(together, single, atol=1e-12)
 
 
@@ -229,14 +229,14 @@ def test_a_kick_is_the_taylor_series_of_the_remainder(system, kick, reach, small
         term = tau / n * part.rhs(term, 0.0)
         expected = expected + term
     out = np.empty_like(w)
-    flows.advance(w, out, [(kick, tau)])
+    flows.advance(w, out, [TimedFlow(kick, tau)])
     assert relative(out - expected, expected) < 1e-12
 
 
 def test_a_long_kick_is_cut_into_stable_ones():
     flows = SYSTEMS["(x; kx)"].evolution(2, split=True).equation().fused
     tau = 7.0 / flows._rate("X")
-    stages = list(flows._stages([("X", tau), ("A", 0.3), ("X", 0.5 * tau)]))
+    stages = list(flows._stages([TimedFlow("X", tau), TimedFlow("A", 0.3), TimedFlow("X", 0.5 * tau)]))
     assert len(stages) == 5
     assert sum(stage.times[0] for stage in stages) == pytest.approx(tau)
     assert sum(stage.times[2] for stage in stages) == pytest.approx(0.5 * tau)
@@ -244,10 +244,10 @@ def test_a_long_kick_is_cut_into_stable_ones():
 
 
 def test_neighbours_share_a_pass():
-    g = [(name, 0.1) for name in "AXKBBKXAAX"]
+    g = [TimedFlow(name, 0.1) for name in "AXKBBKXAAX"]
     assert [stage.which for stage in group_stages(g)] == ["A", "B", "A"]
     assert list(group_stages(g))[2] == Stage("A", (0.1, 0.2, 0.1))
-    assert [s.times for s in group_stages([("X", 1.0), ("A", 2.0), ("X", 3.0), ("A", 4.0)])] == [
+    assert [s.times for s in group_stages([TimedFlow(*flow) for flow in (("X", 1.0), ("A", 2.0), ("X", 3.0), ("A", 4.0))])] == [
         (1.0, 2.0, 3.0),
         (0.0, 4.0, 0.0),
     ]
@@ -256,7 +256,7 @@ def test_neighbours_share_a_pass():
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 def test_a_shared_pass_is_the_same_as_flows_one_by_one_and_in_place(system, two_threads):
     flows = system.evolution(2, split=True).equation().fused
-    sequence = [(name, 0.1 + 0.02 * j) for j, name in enumerate("XAXKBKBXA")]
+    sequence = [TimedFlow(name, 0.1 + 0.02 * j) for j, name in enumerate("XAXKBKBXA")]
     w = noise(system.grid.shape)
     out, single = np.empty_like(w), w.copy()
     flows.advance(w, out, sequence)
@@ -272,7 +272,7 @@ def test_nothing_to_do_is_a_copy():
     flows = SYSTEMS["(x; kx)"].evolution(0, split=True).equation().fused
     w = noise((24, 24))
     out = np.empty_like(w)
-    flows.advance(w, out, [("X", 0.3), ("A", 0.0)])
+    flows.advance(w, out, [TimedFlow("X", 0.3), TimedFlow("A", 0.0)])
     np.testing.assert_array_equal(out, w)
 
 

@@ -38,7 +38,7 @@ def test_a_pass_is_a_transform_a_phase_and_the_transform_back(n_points, outer, i
     assert np.abs(expected.imag).max() < 1e-13
     for symbol in (SumOfFactors(odd, lanes), odd @ lanes):
         out = np.empty(w.size)
-        BlockPass(axes, symbol).run(w.ravel(), out, (0.0, 0.7, 0.0), (0, 0))
+        BlockPass(axes, symbol).run(w.ravel(), out, 0.7)
         np.testing.assert_allclose(out.reshape(w.shape), expected.real, atol=3e-14)
 
 
@@ -49,7 +49,7 @@ def test_phases_are_accurate_for_large_angles():
     w = noise((8, 16))
     expected = np.fft.ifft(np.exp(-1j * odd * lanes) * np.fft.fft(w, axis=0), axis=0).real
     out = np.empty(w.size)
-    BlockPass(axes, SumOfFactors(odd, lanes)).run(w.ravel(), out, (0.0, 1.0, 0.0), (0, 0))
+    BlockPass(axes, SumOfFactors(odd, lanes)).run(w.ravel(), out, 1.0)
     np.testing.assert_allclose(out.reshape(w.shape), expected, atol=1e-13)
 
 

@@ -184,7 +184,7 @@ def _kick(
     width, n_axes = lane_count(work), layout.counts[0]
     column = scratch + 4 * width * layout.counts[1]
     most, last = drift.most[0], n_axes - 1
-    while drift.n_terms[last] == 0:
+    while last > 0 and drift.n_terms[last] == 0:
         last -= 1
     for step in range(order):
         state = 0 if step == 0 else 2 * size * (1 + (step - 1) % 2)

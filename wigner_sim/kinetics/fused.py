@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import starmap
 from math import ceil, prod
 from typing import NamedTuple
 
@@ -188,8 +187,7 @@ class FusedFlows:
     def _stages(self, flows: Sequence[TimedFlow]) -> list[Stage]:
         """Passes that do something, with kicks short enough for their series."""
         acting = [
-            flow for flow in starmap(TimedFlow, flows)
-            if flow.tau and (flow.name not in "XK" or self._rate(flow.name))
+            flow for flow in flows if flow.tau and (flow.name not in "XK" or self._rate(flow.name))
         ]
         stages: list[Stage] = []
         for stage in group_stages(acting):

@@ -46,7 +46,7 @@ BLANES_MOAN4 = _blanes_moan()
 
 #: Where series are gathered: of all choices the one with the smallest error of its number of terms.
 BLANES_MOAN4_TRUNCATION = Truncation(
-    small=Gathering(2, 4, 0.0409), large=Gathering(3, 4, -0.007005), outer=Gathering(1, 3, 0.00806)
+    small=Gathering(2, 4, 0.0409), large=Gathering(3, 4, -0.0074), outer=Gathering(1, 3, 0.0077)
 )
 
 
