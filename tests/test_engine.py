@@ -247,7 +247,10 @@ def test_neighbours_share_a_pass():
     g = [TimedFlow(name, 0.1) for name in "AXKBBKXAAX"]
     assert [stage.which for stage in group_stages(g)] == ["A", "B", "A"]
     assert list(group_stages(g))[2] == Stage("A", (0.1, 0.2, 0.1))
-    assert [s.times for s in group_stages([TimedFlow(*flow) for flow in (("X", 1.0), ("A", 2.0), ("X", 3.0), ("A", 4.0))])] == [
+    assert [
+        s.times
+        for s in group_stages([TimedFlow(*flow) for flow in (("X", 1.0), ("A", 2.0), ("X", 3.0), ("A", 4.0))])
+    ] == [
         (1.0, 2.0, 3.0),
         (0.0, 4.0, 0.0),
     ]

@@ -178,8 +178,8 @@ def _kick(
     r"""A polynomial in :math:`X w = -\partial_i(V_i w)` by Horner's rule.
 
     ``y <- w + f X y`` for the factors; w is the block, y alternates between the other two, and the last sum
-    is made in the block itself.  With one factor y is the block, too: then the sum of all axes but the last is
-    made elsewhere.
+    is made in the block itself.  With one factor y is the block, too: then the sum over all axes but the last
+    is made elsewhere.
     """
     width, n_axes = lane_count(work), layout.counts[0]
     column = scratch + 4 * width * layout.counts[1]

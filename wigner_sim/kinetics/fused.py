@@ -73,25 +73,31 @@ class Stage:
     """One pass: kick, exact flow, kick, for these times; ``polynomials`` of the three."""
 
     which: str
-    times: tuple[float, float, float]
+    times: tuple[float, ...]
     half: int = WHOLE
     polynomials: tuple[Polynomials | None, ...] = (None, None, None)
+
+    def joined_by(self, place: int, tau: float, polynomials: Polynomials | None) -> Stage:
+        """With a flow more; two that are joined have no polynomial."""
+        times, given = list(self.times), list(self.polynomials)
+        given[place] = None if times[place] else polynomials
+        times[place] += tau
+        return replace(self, times=(*times,), polynomials=(*given,))
 
 
 def group_stages(flows: Sequence[TimedFlow]) -> Iterator[Stage]:
     """Neighbouring flows of one pass joined: as many as fit "kick, exact, kick"."""
-    which, times, polynomials = "", [0.0] * 3, [None] * 3
-    for name, tau, own_polynomials in flows:
-        is_kick, own = name in "XK", _PASS_OF[name]
-        if own != which or (not is_kick and times[2]):
-            if which:
-                yield Stage(which, tuple(times), WHOLE, tuple(polynomials))
-            which, times, polynomials = own, [0.0] * 3, [None] * 3
-        place = 1 if not is_kick else 2 if times[1] else 0
-        polynomials[place] = None if times[place] else own_polynomials  # of neither of two that are joined
-        times[place] += tau
-    if which:
-        yield Stage(which, tuple(times), WHOLE, tuple(polynomials))
+    stage: Stage | None = None
+    for name, tau, polynomials in flows:
+        is_kick, which = name in "XK", _PASS_OF[name]
+        if stage is not None and (stage.which != which or (not is_kick and stage.times[2])):
+            yield stage
+            stage = None
+        stage = stage or Stage(which, (0.0, 0.0, 0.0))
+        place = 1 if not is_kick else 2 if stage.times[1] else 0
+        stage = stage.joined_by(place, tau, polynomials)
+    if stage is not None:
+        yield stage
 
 
 def around_modes(stages: Sequence[Stage]) -> list[Stage]:
@@ -165,9 +171,7 @@ class FusedFlows:
         """The phase-space grid."""
         return self.streaming.space.grid
 
-    def advance(
-        self, w: FloatArray, out: FloatArray, flows: Sequence[TimedFlow], t: float = 0.0
-    ) -> None:
+    def advance(self, w: FloatArray, out: FloatArray, flows: Sequence[TimedFlow], t: float = 0.0) -> None:
         """Apply flows in their order; ``out`` may be ``w``."""
         source, target = w.reshape(-1), out.reshape(-1)
         for stage in self._stages(flows):
@@ -186,9 +190,7 @@ class FusedFlows:
 
     def _stages(self, flows: Sequence[TimedFlow]) -> list[Stage]:
         """Passes that do something, with kicks short enough for their series."""
-        acting = [
-            flow for flow in flows if flow.tau and (flow.name not in "XK" or self._rate(flow.name))
-        ]
+        acting = [flow for flow in flows if flow.tau and (flow.name not in "XK" or self._rate(flow.name))]
         stages: list[Stage] = []
         for stage in group_stages(acting):
             n_pieces = max(self._factors(stage, place)[1] for place in (0, 2)) if stage.which in "AB" else 1

@@ -45,7 +45,7 @@ def _blanes_moan() -> tuple[float, ...]:
 BLANES_MOAN4 = _blanes_moan()
 
 #: Where series are gathered: of all choices the one with the smallest error of its number of terms.
-BLANES_MOAN4_TRUNCATION = Truncation(
+SERIES_CUT = Truncation(
     small=Gathering(2, 4, 0.0409), large=Gathering(3, 4, -0.0074), outer=Gathering(1, 3, 0.0077)
 )
 

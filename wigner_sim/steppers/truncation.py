@@ -12,8 +12,7 @@ too.  So all series are cut early, and what they miss is gathered in a few of th
 factor is
 
 .. math:: \gamma_j z + (c_2 - \tfrac12\gamma_j^2)z^2 + (c_3 - c_2\gamma_j + \tfrac13\gamma_j^3)z^3
-   + (c_4 - c_3\gamma_j - \tfrac12c_2^2 + c_2\gamma_j^2 - \tfrac14\gamma_j^4)z^4
-   + (c_3c_2 ...)
+   + (c_4 - c_3\gamma_j - \tfrac12c_2^2 + c_2\gamma_j^2 - \tfrac14\gamma_j^4)z^4 + \dots,
 
 whose sums over j have to vanish from the second on.  See docs/decisions/017.
 """
@@ -40,7 +39,8 @@ class Polynomials:
     Parameters
     ----------
     small : tuple
-        For a part that is small beside the others: an error of second order in L falls as h^3.  Empty if there is none.
+        For a part that is small beside the others: an error of second order in L falls as h^3.  Empty if
+        there is none.
     large : tuple
         For any part: of the order of the scheme.
     """
@@ -125,6 +125,7 @@ def _second_order(fractions: Sequence[float], gathering: Gathering) -> list[tupl
     c_3, c_4 = np.zeros(n), np.zeros(n)
     c_3[first] = gathering.share
     c_3[second] = (np.sum(g**3) / 6 - c_3.sum()) / len(second)
+    # z^4 and z^5 of the logarithm with c_2 = g^2/2: c_4 - c_3 g + g^4/8 and -c_4 g + c_3 g^2/2 - g^5/20
     missing = np.sum(c_3 * g - g**4 / 8), np.sum(c_3 * g**2 / 2 - g**5 / 20)
     of_each = [(len(places), np.sum(g[places])) for places in (first, second)]
     c_4[first], c_4[second] = np.linalg.solve(np.array(of_each).T, missing)
