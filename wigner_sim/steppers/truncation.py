@@ -11,16 +11,16 @@ too.  So all series are cut early, and what they miss is gathered in a few of th
 :math:`\prod_jP_j` agrees with :math:`e^{hL}` as far as it has to if the parts commuted.  The logarithm of a
 factor is
 
-.. math:: \gamma_j z + (c_2 - \tfrac12\gamma_j^2)z^2 + (c_3 - c_2\gamma_j + \tfrac13\gamma_j^3)z^3
-   + (c_4 - c_3\gamma_j - \tfrac12c_2^2 + c_2\gamma_j^2 - \tfrac14\gamma_j^4)z^4 + \dots,
+.. math:: \gamma_j z + (c_{j2} - \tfrac12\gamma_j^2)z^2 + (c_{j3} - c_{j2}\gamma_j + \tfrac13\gamma_j^3)z^3 + \dots,
 
-whose sums over j have to vanish from the second on.  See docs/decisions/017.
+and the sums over j have to vanish from the second order on.  See docs/decisions/017.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -67,32 +67,50 @@ def taylor(duration: float, order: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Gathering:
-    """Where what the series miss is gathered: two fractions, numbered from either end.
+    """How series are cut, and in which two of them what they miss is gathered.
 
-    ``share`` is what the first of them gets of the lowest order that is gathered; of all values this one
-    makes the error of the scheme smallest.
+    Parameters
+    ----------
+    order : int
+        Of the Taylor series of all the others.
+    first, second : int
+        Numbers of fractions, from either end.
+    shares : tuple of float
+        Coefficients of the orders after that in the first one; the second one gets what is left.
     """
 
+    order: int
     first: int
     second: int
-    share: float
+    shares: tuple[float, ...]
 
-    def places(self, number: int, n: int) -> tuple[int, ...]:
-        """The fraction of that number from either end, once if it is the one in the middle."""
-        return tuple({number, n - 1 - number})
+    def series(self, fractions: Sequence[float]) -> list[tuple[float, ...]]:
+        """Coefficients of hL, (hL)^2, ... for each fraction, up to the last that is not zero."""
+        g, n = np.array(fractions), len(fractions)
+        first, second = ([*{number, n - 1 - number}] for number in (self.first, self.second))
+        c = np.zeros((self.order + len(self.shares) + 1, n))
+        for m in range(self.order + 1):
+            c[m] = g**m / factorial(m)
+        for m, share in enumerate(self.shares, start=self.order + 1):
+            c[m, first] = share
+            c[m, second] = -_logarithm(c, m).sum() / len(second)
+        return [tuple(float(value) for value in np.trim_zeros(own[1:], "b")) for own in c.T]
+
+
+def _logarithm(c: FloatArray, order: int) -> FloatArray:
+    """Coefficient of z^order in the logarithm of ``sum_m c[m] z^m``, where c[0] = 1."""
+    logarithm = np.zeros((order + 1, *c.shape[1:]))
+    for m in range(1, order + 1):
+        lower = sum(k * logarithm[k] * c[m - k] for k in range(1, m))
+        logarithm[m] = c[m] - lower / m
+    return logarithm[order]
 
 
 @dataclass(frozen=True)
 class Truncation:
-    """How the series of a scheme are cut and what they miss is gathered.
+    """How the series of a scheme are cut: for small parts, for large ones, and for the outermost.
 
-    Parameters
-    ----------
-    small : Gathering
-        Of the second order, beside series of first order; the second place gets all of the third.
-    large, outer : Gathering
-        Of the third order, beside series of second order; the fourth makes good the fourth and the fifth.
-        ``outer`` is for the part whose acts are joined where a basic step meets the next.
+    The outermost is the part whose acts are joined where a basic step meets the next.
     """
 
     small: Gathering
@@ -101,37 +119,9 @@ class Truncation:
 
     def polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
         """For the parts that act once in every basic step."""
-        small, large = _first_order(fractions, self.small), _second_order(fractions, self.large)
+        small, large = self.small.series(fractions), self.large.series(fractions)
         return [Polynomials(*each) for each in zip(small, large, strict=True)]
 
     def outer_polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
-        """For the part that begins one basic step and ends the next."""
-        return [Polynomials((), large) for large in _second_order(fractions, self.outer)]
-
-
-def _first_order(fractions: Sequence[float], gathering: Gathering) -> list[tuple[float, ...]]:
-    g, n = np.array(fractions), len(fractions)
-    first, second = (list(gathering.places(number, n)) for number in (gathering.first, gathering.second))
-    c_2, c_3 = np.zeros(n), np.zeros(n)
-    c_2[first] = gathering.share
-    c_2[second] = (np.sum(g**2) / 2 - c_2.sum()) / len(second)
-    c_3[second] = np.sum(c_2 * g - g**3 / 3) / len(second)
-    return _without_zeros(g, c_2, c_3)
-
-
-def _second_order(fractions: Sequence[float], gathering: Gathering) -> list[tuple[float, ...]]:
-    g, n = np.array(fractions), len(fractions)
-    first, second = (list(gathering.places(number, n)) for number in (gathering.first, gathering.second))
-    c_3, c_4 = np.zeros(n), np.zeros(n)
-    c_3[first] = gathering.share
-    c_3[second] = (np.sum(g**3) / 6 - c_3.sum()) / len(second)
-    # z^4 and z^5 of the logarithm with c_2 = g^2/2: c_4 - c_3 g + g^4/8 and -c_4 g + c_3 g^2/2 - g^5/20
-    missing = np.sum(c_3 * g - g**4 / 8), np.sum(c_3 * g**2 / 2 - g**5 / 20)
-    of_each = [(len(places), np.sum(g[places])) for places in (first, second)]
-    c_4[first], c_4[second] = np.linalg.solve(np.array(of_each).T, missing)
-    return _without_zeros(g, g**2 / 2, c_3, c_4)
-
-
-def _without_zeros(*coefficients: FloatArray) -> list[tuple[float, ...]]:
-    """Coefficients of each factor up to the last that is not zero."""
-    return [tuple(float(c) for c in np.trim_zeros(own, "b")) for own in np.array(coefficients).T]
+        """For the outermost part."""
+        return [Polynomials((), large) for large in self.outer.series(fractions)]
