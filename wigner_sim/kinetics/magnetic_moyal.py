@@ -9,7 +9,8 @@ The part with q alone belongs to exact streaming, the rest is made here.  Source
 
 It is antisymmetric, so that nothing may grow.  On a grid that holds only if no product of E(k) with w is
 aliased to the modes it acts on: these are :math:`|s| < 3n/8`, with modes of the third derivatives of E up to
-n/4, as in any dealiased product (Orszag, J. Atmos. Sci. 28, 1074 (1971)).
+n/4, as in any dealiased product (Orszag, J. Atmos. Sci. 28, 1074 (1971)).  Nor does it act on the largest q,
+beyond two thirds of what the grid holds, where it is fastest and no state is resolved.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ _REACH = (1e-4, 0.01, 2.4, 3.3)
 _CLASSES = 12
 #: Points per axis at which the symbol is looked at, by the number of momentum axes; margin for the others.
 _SAMPLED_K, _SAMPLED_S, _MARGIN = {2: 12, 3: 6}, {2: 9, 3: 5}, 1.1
+#: Largest q on which M acts, as a fraction of the largest one of the grid: a ball in ``2 q / n_x``.
+_LARGEST_Q = 2 / 3
 #: Elements of a block of wavenumbers q that numpy works on at once.
 _BLOCK = 1 << 14
 
@@ -96,27 +99,26 @@ class MagneticMoyal:
             -sum((grid.epsilon[s + i, s + j] * momenta[j] for j in range(d)), start=np.zeros((1,) * d))
             for i in range(d)
         ]
-        self._positions = [q.reshape(q.shape[:s]) for q in space.axis_wavenumbers[:s]]
         self._k_axes = tuple(range(-d, 0))
         self._box = _box([_modes_up_to(_largest_mode(n), n) for n in grid.n_k])
 
     def rhs(self, w: FloatArray, t: float) -> FloatArray:
         """Its contribution to d_t w."""
-        return self._in_modes(w, lambda z_hat, symbols, first: self._rate(z_hat, symbols))
+        return self._in_modes(w, lambda z_hat, symbols, q: self._rate(z_hat, symbols))
 
     def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
         """State after ``dt``, on whole arrays."""
         stages = self._stages(dt)
-        classes = self._classes(self._halved_q)
 
-        def advance(z_hat: Array, symbols: list[FloatArray], first: int) -> Array:
-            of_each = classes[first : first + len(z_hat)]
-            for each in np.unique(of_each):
-                own = of_each == each
-                z_hat[own] = self._advanced(z_hat[own], [symbol[own] for symbol in symbols], dt, stages[each])
-            return z_hat
+        def change(z_hat: Array, symbols: list[FloatArray], q: FloatArray) -> Array:
+            classes, result = self._classes(q), np.empty_like(z_hat)
+            for each in np.unique(classes):
+                own = classes == each
+                z = z_hat[own]
+                result[own] = self._advanced(z, [symbol[own] for symbol in symbols], dt, stages[each]) - z
+            return result
 
-        return self._in_modes(w, advance)
+        return w + self._in_modes(w, change)
 
     def flow_of_modes(self, modes: FloatArray, dt: float) -> None:
         """The same in compiled blocks, in place, for rows as a pass over the positions leaves its modes."""
@@ -128,7 +130,7 @@ class MagneticMoyal:
 
     @cached_property
     def _largest_rate(self) -> float:
-        return float(self._rates(self._halved_q).max(initial=0.0)) if self._products else 0.0
+        return float(self._rates(self._modes(halved=True)[1]).max(initial=0.0)) if self._products else 0.0
 
     def _advanced(self, z: Array, symbols: list[FloatArray], dt: float, stages: tuple[int, int]) -> Array:
         count, n = stages
@@ -164,25 +166,31 @@ class MagneticMoyal:
             rates[mode] = np.abs(coefficients @ np.array(symbols)).max(initial=0.0)
         return _MARGIN * rates
 
-    @cached_property
-    def _halved_q(self) -> FloatArray:
-        """Wavenumbers of every mode of a real transform over the positions, shape (d, modes)."""
-        halved = list(self._positions)
-        if halved:
-            halved[-1] = halved[-1][..., : self._grid.n_x[-1] // 2 + 1]
-        return self._flat_q(halved)
+    def _modes(self, halved: bool) -> tuple[Array, FloatArray]:
+        """Flat indices of the modes of the positions on which M acts, and their q, shape (d, modes).
 
-    def _flat_q(self, positions: Sequence[FloatArray]) -> FloatArray:
-        """Wavenumbers of all axes, zero where there is no position."""
-        flat = [values.ravel() for values in np.broadcast_arrays(*positions)]
-        n_modes = len(flat[0]) if flat else 1
-        return np.array([*flat, *(np.zeros(n_modes) for _ in range(len(self._turn) - len(flat)))])
+        ``halved``: of a real transform.  Without a position q is zero.
+        """
+        grid = self._grid
+        numbers = [np.rint(np.fft.fftfreq(n) * n) for n in grid.n_x]
+        if halved and numbers:
+            numbers[-1] = numbers[-1][: grid.n_x[-1] // 2 + 1]
+        flat = [each.ravel() for each in np.meshgrid(*numbers, indexing="ij")]
+        square = sum(((2 * own / n) ** 2 for own, n in zip(flat, grid.n_x, strict=True)), start=np.zeros(1))
+        acting = np.nonzero(square < _LARGEST_Q**2)[0]
+        q = np.zeros((len(self._turn), len(acting)))
+        for i, own in enumerate(flat):
+            q[i] = 2 * np.pi / grid.lengths[i] * own[acting]
+        return acting, q
 
     @cached_property
     def _mode_pass(self) -> ModePass:
         grid = self._grid
         pairs = mode_pairs(grid.n_x)
-        q = self._flat_q(self._positions)[:, pairs[:, 0]]
+        acting, all_q = self._modes(halved=False)
+        number = np.searchsorted(acting, pairs[:, 0])
+        acts = np.isin(pairs[:, 0], acting)
+        pairs, q = pairs[acts], all_q[:, number[acts]]
         axes = MovedAxes(prod(grid.n_x), grid.n_k, grid.periods[grid.n_position_axes :], 1)
         return ModePass(
             axes=axes,
@@ -202,27 +210,29 @@ class MagneticMoyal:
             total += product.coefficient * fourier.ifftn(-1j * symbol * z_hat, self._k_axes)
         return self._box * fourier.fftn(total, self._k_axes)
 
-    def _in_modes(self, w: FloatArray, act: Callable[[Array, list[FloatArray], int], Array]) -> FloatArray:
-        """Apply ``act`` to blocks of modes (q, s), together with QQQ - qqq of each product, 0 for large s."""
-        grid = self._grid
+    def _in_modes(
+        self, w: FloatArray, act: Callable[[Array, list[FloatArray], FloatArray], Array]
+    ) -> FloatArray:
+        """Sum of what ``act`` makes of blocks of modes (q, s), given QQQ - qqq of each product, and q."""
+        grid, d = self._grid, len(self._turn)
         axes = tuple(range(grid.n_position_axes))
         w_hat = fourier.rfftn(w, axes) if axes else w.astype(complex)
-        all_q = self._halved_q.reshape(len(self._turn), -1, *(1,) * len(self._turn))
-        modes = w_hat.reshape(all_q.shape[1], *grid.n_k)
+        modes = w_hat.reshape(-1, *grid.n_k)
+        result = np.zeros_like(modes)
+        acting, all_q = self._modes(halved=True)
         rows = max(1, _BLOCK // prod(grid.n_k))
-        for first in range(0, len(modes), rows):
-            q = list(all_q[:, first : first + rows])
-            turned = [q[i] + self._turn[i] for i in range(len(q))]
+        for first in range(0, len(acting), rows):
+            own, q = acting[first : first + rows], all_q[:, first : first + rows]
+            shaped = list(q.reshape(*q.shape, *(1,) * d))
+            turned = [shaped[i] + self._turn[i] for i in range(d)]
             symbols = [
-                np.broadcast_to(
-                    self._box * (_triple(turned, product.index) - _triple(q, product.index)),
-                    (len(q[0]), *grid.n_k),
-                )
+                self._box * (_triple(turned, product.index) - _triple(shaped, product.index))
                 for product in self._products
             ]
-            z_hat = fourier.fftn(modes[first : first + rows], self._k_axes)
-            modes[first : first + rows] = fourier.ifftn(act(z_hat, symbols, first), self._k_axes)
-        return fourier.irfftn(w_hat, grid.n_x, axes) if axes else w_hat.real
+            z_hat = fourier.fftn(modes[own], self._k_axes)
+            result[own] = fourier.ifftn(act(z_hat, symbols, q), self._k_axes)
+        hat = result.reshape(w_hat.shape)
+        return fourier.irfftn(hat, grid.n_x, axes) if axes else hat.real
 
 
 def _largest_mode_of_energy(n: int) -> int:
