@@ -82,12 +82,45 @@ def test_mixed_third_derivatives_are_those_of_the_moyal_term(s):
         rest = equation.flows[-1]
         assert rest.third_derivative
         expected = PhaseSpaceFlow(system.space, _Along(rest.velocity, ()), rest.third_derivative).rhs
-        w = system.occupation()
+        w = _slow_modes(system.occupation())
         part = MagneticMoyal(system.space, _band_energy(system))
         errors.append(relative(part.rhs(w, 0.0) - expected(w, 0.0), expected(w, 0.0)))
         assert abs(part.rhs(noise(w.shape), 0.0).sum()) < 1e-12 * w.size
-    assert errors[0] < 5e-5
-    assert errors[1] < 1e-3 * errors[0]
+    assert errors[0] < 2e-4
+    assert errors[1] < 1e-2 * errors[0]
+
+
+def test_mixed_third_derivatives_leave_the_fastest_modes_alone():
+    system = SYSTEMS["(x, y; kx, ky) with B"]
+    part = system.evolution(2, split=True).equation().fused.magnetic
+    w = noise(system.grid.shape)
+    slow = _slow_modes(w)
+    assert 0.1 < relative(slow, w) < 0.8
+    assert relative(part.rhs(w - slow, 0.0), part.rhs(slow, 0.0)) < 1e-13
+    np.testing.assert_allclose(part.rhs(w, 0.0), part.rhs(slow, 0.0), atol=1e-13 * abs(w).max())
+    moved = part.flow(w, 0.0, 1.0) - w
+    assert relative(moved - _slow_modes(moved), moved) < 1e-11
+
+
+def test_third_derivatives_that_vanish_cost_nothing():
+    grid = PhaseSpaceGrid((4,), (12, 12), (4.0,), np.array([[0.0, 0.7], [-0.7, 0.0]]))
+    kx, ky = np.ix_(*grid.axis_points[1:])
+    for energy, count in ((np.cos(kx) + np.cos(2 * ky), 2), (np.cos(kx) * np.cos(ky), 4), (0 * kx * ky, 0)):
+        part = MagneticMoyal(SymbolSpace(grid), energy[None])
+        assert [len(shell.products) for shell in part._shells] == ([count] * 2 if count else [])
+    w = noise(grid.shape)
+    assert not part.rhs(w, 0.0).any()
+    np.testing.assert_array_equal(part.flow(w, 0.0, 1.0), w)
+
+
+def _slow_modes(w):
+    """Those in the ball of two thirds of the largest q of each position axis."""
+    axes = range(w.ndim - 2)
+    square = sum(
+        (4 * np.fft.fftfreq(w.shape[axis]) ** 2).reshape([-1 if a == axis else 1 for a in range(w.ndim)])
+        for axis in axes
+    )
+    return np.fft.ifftn(np.fft.fftn(w, axes=axes) * (square < (2 / 3) ** 2), axes=axes).real
 
 
 @pytest.mark.parametrize("n_k", [(12, 12), (9, 10), (7, 15)])
@@ -307,13 +340,13 @@ def test_the_engine_arrives_where_the_plain_path_does(system):
 def test_with_a_field_engine_and_plain_path_differ_by_the_error_of_the_grid():
     differences = []
     for n_k in (14, 20):
-        system = separable_plane(2, n_x=10, n_k=n_k, flux=0.1)
+        system = separable_plane(1, n_x=24, n_k=n_k, flux=0.1)
         w = system.occupation()
         compiled = advance(system.evolution(2, split=True), w, 1.0, 8)
         plain = advance(system.evolution(2, split=True, engine="numpy"), w, 1.0, 8)
         differences.append(relative(compiled - plain, w))
     assert differences[0] < 5e-7
-    assert differences[1] < 0.03 * differences[0]
+    assert differences[1] < 0.1 * differences[0]
 
 
 @pytest.mark.parametrize(("stepper", "order"), [("strang", 2), ("blanes_moan4", 4)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,11 @@ from wigner_sim.kernels.passes import WORTH_SHARING, compiled_kernel, workspace
 from wigner_sim.parallel import share_out
 
 Array = NDArray[Any]
+
+
+def low_modes(largest: int, n: int) -> Array:
+    """Places of the modes 0, 1, ..., largest, -largest, ..., -1 among n."""
+    return np.r_[0 : largest + 1, n - largest : n]
 
 
 @dataclass(frozen=True)
@@ -29,22 +35,25 @@ class ModePass:
     classes : array (modes,)
         Modes of one class have the same polynomial and share blocks.
     q : array (d, modes)
-    turn : array (d, moved)
-        What is added to each q, by the mode of the moved axes.
+    largest : sequence of int
+        Largest mode s of each moved axis on which the operator acts.
+    turn : array (d, kept)
+        What is added to each q, by the mode s, in the order 0, 1, ..., -1 along each axis.
+    n_points : tuple of int
+        Points of the grid on which products are made.
     indices : sequence of (i, j, l)
-    coefficients : array (len(indices), moved)
-    kept : sequence of arrays of bool, one for each moved axis
-        Modes on which the operator acts.
+    coefficients : array (len(indices), points of that grid)
     """
 
     axes: MovedAxes
     pairs: Array
     classes: Array
     q: Array
+    largest: Sequence[int]
     turn: Array
+    n_points: tuple[int, ...]
     indices: Sequence[tuple[int, ...]]
     coefficients: Array
-    kept: Sequence[Array]
     _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def run(
@@ -65,15 +74,16 @@ class ModePass:
         polynomials : sequence of sequences
             Factors f of ``y <- z + dt f R y``, first to last.
         """
-        layout, tables, class_of = self._tables_for(8 * modes.dtype.itemsize)
+        layout, small, tables, class_of = self._tables_for(8 * modes.dtype.itemsize)
         width = 64 // modes.dtype.itemsize
-        size = 8 * block_elements(layout) + width * (4 * max(self.axes.n_points) + 16)
+        longest = max(*self.axes.n_points, *self.n_points)
+        size = 2 * block_elements(layout) + 6 * block_elements(small) + width * (4 * longest + 16)
         factors = np.zeros((1 + max(map(len, polynomials)), max(map(len, polynomials))))
         for factor in polynomials:
             factors[len(factor), : len(factor)] = factor
         chosen = np.array(stages, dtype=np.int64)[class_of]
-        steps = dt / (chosen[:, 1] * self.axes.n_moved)
-        given = (modes, layout, tables, chosen.ravel(), steps, factors)
+        steps = dt / (chosen[:, 1] * prod(self.n_points))
+        given = (modes, layout, small, tables, chosen.ravel(), steps, factors)
         nothing = (*given, np.zeros(2, dtype=np.int64), workspace(size, modes.dtype))
         run_series = compiled_kernel("wigner_sim.kernels.series", modes.dtype, nothing)
 
@@ -82,16 +92,18 @@ class ModePass:
 
         share_out(work, len(class_of), modes.size >= WORTH_SHARING)
 
-    def _tables_for(self, bits: int) -> tuple[BlockLayout, ModeTables, Array]:
+    def _tables_for(self, bits: int) -> tuple[BlockLayout, BlockLayout, ModeTables, Array]:
         if bits not in self._tables:
             width = 512 // bits
-            layout = block_layout(self.axes, bits, width)
+            fewer = MovedAxes(1, self.n_points, self.axes.periods, 1)
+            layout, small = (block_layout(axes, bits, width) for axes in (self.axes, fewer))
             members, class_of = self._blocks(width)
             rows = self.pairs[members] * self.axes.n_moved
             kind = f"f{bits // 8}"
-            kept = np.prod(np.meshgrid(*self.kept, indexing="ij"), axis=0).ravel()
-            first_spread, spread = self._columns(layout, lambda axis: range(axis))
-            first_gathered, gathered = self._columns(layout, lambda axis: range(axis + 1, len(self.kept)))
+            kept, places = (self._places(each) for each in (layout, small))
+            first_whole, whole = self._columns(layout, lambda axis: range(axis + 1, len(self.largest)))
+            first_spread, spread = self._columns(small, lambda axis: range(axis))
+            first_gathered, gathered = self._columns(small, lambda axis: range(axis + 1, len(self.largest)))
             tables = ModeTables(
                 d=np.array([len(self.q)], dtype=np.int64),
                 rows=np.ascontiguousarray(rows.reshape(-1, width, 2).swapaxes(1, 2)).ravel(),
@@ -101,25 +113,33 @@ class ModePass:
                 turn=self.turn.ravel().astype(kind),
                 axes=np.array(self.indices, dtype=np.int64).ravel(),
                 coefficients=self.coefficients.ravel().astype(kind),
-                kept=np.nonzero(kept)[0],
-                dropped=np.nonzero(kept == 0)[0],
+                kept=kept,
+                places=places,
+                empty=np.setdiff1d(small.offsets, places),
+                first_whole=first_whole,
+                whole=whole,
                 first_spread=first_spread,
                 spread=spread,
                 first_gathered=first_gathered,
                 gathered=gathered,
             )
-            self._tables[bits] = layout, tables, class_of
+            self._tables[bits] = layout, small, tables, class_of
         return self._tables[bits]
+
+    def _places(self, layout: BlockLayout) -> Array:
+        """Elements of the kept modes in a block."""
+        modes = [low_modes(b, n) for b, n in zip(self.largest, layout.n_points, strict=True)]
+        return layout.offsets.reshape(layout.n_points)[np.ix_(*modes)].ravel()
 
     def _columns(self, layout: BlockLayout, in_modes: Callable[[int], Iterable[int]]) -> tuple[Array, Array]:
         """Columns along each axis that lie in the kept modes of ``in_modes(axis)``; first of each axis."""
         chosen = []
-        for axis in range(len(self.kept)):
+        for axis in range(len(self.largest)):
             own = slice(layout.first_column[axis], layout.first_column[axis + 1])
-            place = np.unravel_index(layout.column_points[own], self.axes.n_points)
+            place = np.unravel_index(layout.column_points[own], layout.n_points)
             needed = np.ones(len(place[0]), dtype=bool)
             for other in in_modes(axis):
-                needed &= self.kept[other][place[other]]
+                needed &= np.isin(place[other], low_modes(self.largest[other], layout.n_points[other]))
             chosen.append(layout.columns[own][needed])
         return np.cumsum([0, *map(len, chosen)]), np.concatenate(chosen)
 

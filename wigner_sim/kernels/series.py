@@ -3,8 +3,9 @@ r"""Flows that are diagonal in the modes q of the outer axes, as polynomials by 
 .. math:: R\,\hat z = -i P F\sum_p E_p(k)\,F^{-1}(Q_iQ_jQ_l - q_iq_jq_l)_p\,P\hat z,\qquad Q_i = q_i + t_i(s),
 
 with F the transform k -> s and P the modes s that are kept.  A block is one vector of modes q, their real and
-imaginary parts.  ``work`` holds four, real part first: the state and the polynomial so far, both in modes s,
-the sum over products, and one product.
+imaginary parts.  ``work`` holds the state, with the modes s in its kept columns, and three blocks of the
+smaller grid of points k on which products are made: the polynomial so far, in modes s, the sum over products,
+and one product; real parts first.
 
 numba keeps the compiled kernel by the time stamp of this file alone: after a change to the other modules of
 this package that emit code, touch it.
@@ -67,32 +68,43 @@ def _transform(
     n_axes: int,
     first: Array,
     columns: Array,
+    undone: bool,
 ) -> None:
-    """Transform these columns of a block, last axis first; backward with ``re`` and ``im`` exchanged."""
+    """Transform these columns of a block, last axis first; or undo that, with normalisation."""
     for number in range(n_axes):
-        axis = n_axes - 1 - number
+        axis = number if undone else n_axes - 1 - number
+        n, stride = layout.n_points[axis], layout.strides[axis]
+        scale = element(work, 1.0 / n)
         for c in range(first[axis], first[axis + 1]):
+            own, other = re + columns[c], im + columns[c]
+            if undone:
+                own, other = other, own
             transform_column(
-                transform, work, re + columns[c], im + columns[c], layout.strides[axis],
-                layout.plans, layout.plan_at[axis], layout.twiddles, layout.twiddle_at[axis],
-                scratch, layout.n_points[axis],
+                transform, work, own, other, stride,
+                layout.plans, layout.plan_at[axis], layout.twiddles, layout.twiddle_at[axis], scratch, n,
             )  # fmt: skip
+            if undone:
+                for at in range(0, n * stride, stride):
+                    store(work, own + at, load(work, own + at) * scale)
+                    store(work, other + at, load(work, other + at) * scale)
 
 
 @njit(inline="always")
 def _multiply_symbol(
     work: Array,
     of: int,
+    of_size: int,
+    of_places: Array,
     goal: int,
     size: int,
-    layout: BlockLayout,
     tables: ModeTables,
     n_kept: int,
+    n_empty: int,
     block: int,
     p: int,
 ) -> None:
     """``-i (QQQ - qqq)`` times the modes that are kept, zero at the others."""
-    width, d, n = lane_count(work), tables.d[0], layout.lanes[1]
+    width, d = lane_count(work), tables.d[0]
     i, j, l = tables.axes[3 * p], tables.axes[3 * p + 1], tables.axes[3 * p + 2]  # noqa: E741
     at = block * d * width
     qi, qj, ql = (
@@ -101,17 +113,17 @@ def _multiply_symbol(
         load(tables.q, at + l * width),
     )
     plain = qi * qj * ql
-    for number in range(n_kept):
-        m = tables.kept[number]
-        turned = (qi + tables.turn[i * n + m]) * (qj + tables.turn[j * n + m]) * (ql + tables.turn[l * n + m])
-        symbol, place = turned - plain, layout.offsets[m]
-        store(work, goal + place, load(work, of + size + place) * symbol)
-        store(work, goal + size + place, load(work, of + place) * (plain - turned))
+    i, j, l = i * n_kept, j * n_kept, l * n_kept  # noqa: E741
+    for m in range(n_kept):
+        turned = (qi + tables.turn[i + m]) * (qj + tables.turn[j + m]) * (ql + tables.turn[l + m])
+        symbol, own, place = turned - plain, of + of_places[m], goal + tables.places[m]
+        store(work, place, load(work, own + of_size) * symbol)
+        store(work, place + size, load(work, own) * (plain - turned))
     nothing = plain - plain
-    for number in range(n - n_kept):
-        place = layout.offsets[tables.dropped[number]]
-        store(work, goal + place, nothing)
-        store(work, goal + size + place, nothing)
+    for m in range(n_empty):
+        place = goal + tables.empty[m]
+        store(work, place, nothing)
+        store(work, place + size, nothing)
 
 
 @njit(inline="always")
@@ -133,6 +145,7 @@ def run_series(
     transform: int,
     modes: Array,
     layout: BlockLayout,
+    small: BlockLayout,
     tables: ModeTables,
     stages: Array,
     steps: Array,
@@ -148,51 +161,59 @@ def run_series(
         Address of that of a column (``transforms.compiled_transform``).
     modes : array (modes * moved,)
         Rows of functions of k, see ``passes.TO_MODES``.
-    layout, tables :
-        See :mod:`wigner_sim.kernels.layout`.
+    layout, small, tables :
+        See :mod:`wigner_sim.kernels.layout`; the second one is of the grid on which products are made.
     stages : array (2 * blocks,)
         How many factors each block's polynomial has, and how often it is applied.
     steps : array (blocks,)
-        Over the number of moved points, which the transforms leave out.
+        Over the number of points of that grid, which the transforms leave out.
     factors : array (counts, most)
         Row j holds those of a polynomial with j factors.
     blocks : array (2,)
         First block, and the one after the last.
     work : array
     """
-    size = layout.n_points[0] * layout.strides[0]
-    y, total, one, scratch = 2 * size, 4 * size, 6 * size, 8 * size
-    n_axes, n_products, n_kept = len(layout.n_points), len(tables.axes) // 3, len(tables.kept)
-    layout, tables, modes, work = pointers(layout), pointers(tables), pointer(modes), pointer(work)
-    whole, columns = layout.first_column, layout.columns
-    back = element(work, 1.0 / layout.lanes[1])
+    size, of_product = layout.n_points[0] * layout.strides[0], small.n_points[0] * small.strides[0]
+    y = 2 * size
+    total, one, scratch = y + 2 * of_product, y + 4 * of_product, y + 6 * of_product
+    n_axes, n_products = len(layout.n_points), len(tables.axes) // 3
+    n_kept, n_empty = len(tables.kept), len(tables.empty)
+    layout, small, tables = pointers(layout), pointers(small), pointers(tables)
+    modes, work = pointer(modes), pointer(work)
     for block in range(blocks[0], blocks[1]):
         count = stages[2 * block]
         for part in range(2):
             _copy_rows(modes, layout, tables, block, part, work, part * size, False)
-        _transform(transform, work, 0, size, scratch, layout, n_axes, whole, columns)
+        _transform(transform, work, 0, size, scratch, layout, n_axes, tables.first_whole, tables.whole, False)
         for step in range(count * stages[2 * block + 1]):
             factor = element(work, steps[block] * factors[count, step % count])
-            source = y if step % count else 0
-            goal = y if (step + 1) % count else 0
+            source, of_source, places = 0, size, tables.kept
+            if step % count:
+                source, of_source, places = y, of_product, tables.places
+            goal, of_goal, goals = y, of_product, tables.places
+            if (step + 1) % count == 0:
+                goal, of_goal, goals = 0, size, tables.kept
             for p in range(n_products):
-                _multiply_symbol(work, source, one, size, layout, tables, n_kept, block, p)
+                _multiply_symbol(
+                    work, source, of_source, places, one, of_product, tables, n_kept, n_empty, block, p
+                )
                 _transform(
-                    transform, work, one + size, one, scratch, layout, n_axes,
-                    tables.first_spread, tables.spread,
+                    transform, work, one + of_product, one, scratch, small, n_axes,
+                    tables.first_spread, tables.spread, False,
                 )  # fmt: skip
-                _add_product(work, one, total, size, layout, tables, p)
+                _add_product(work, one, total, of_product, small, tables, p)
             _transform(
-                transform, work, total, total + size, scratch, layout, n_axes,
-                tables.first_gathered, tables.gathered,
+                transform, work, total, total + of_product, scratch, small, n_axes,
+                tables.first_gathered, tables.gathered, False,
             )  # fmt: skip
-            for number in range(n_kept):
-                for part in range(2):
-                    at = part * size + layout.offsets[tables.kept[number]]
-                    store(work, goal + at, load(work, at) + load(work, total + at) * factor)
-        _transform(transform, work, size, 0, scratch, layout, n_axes, whole, columns)
-        for at in range(0, 2 * size, lane_count(work)):
-            store(work, at, load(work, at) * back)
+            for part in range(2):
+                change, start, end = total + part * of_product, part * size, goal + part * of_goal
+                for m in range(n_kept):
+                    changed = (
+                        load(work, start + tables.kept[m]) + load(work, change + tables.places[m]) * factor
+                    )
+                    store(work, end + goals[m], changed)
+        _transform(transform, work, 0, size, scratch, layout, n_axes, tables.first_whole, tables.whole, True)
         for part in range(1, -1, -1):  # real parts last: a mode that is its own partner has one row for both
             _copy_rows(modes, layout, tables, block, part, work, part * size, True)
 
