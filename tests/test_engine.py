@@ -15,7 +15,7 @@ from wigner_sim.kernels.passes import FROM_MODES, TO_MODES, BlockPass, SumOfFact
 from wigner_sim.kinetics import fused
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.fused import Stage, TimedFlow, around_modes, group_stages
-from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal, polynomial_of
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal, series_of
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.kinetics.terms import PhaseSpaceFlow
 from wigner_sim.propagator import Propagator
@@ -169,8 +169,9 @@ def test_mixed_third_derivatives_in_blocks_are_those_on_whole_arrays(
 
 
 def test_the_degree_follows_the_rate():
-    degrees = [polynomial_of(reach) for reach in (5e-5, 0.005, 2.0, 3.0, 6.5)]
-    assert degrees == [(2, 1), (3, 1), (4, 1), (5, 1), (5, 2)]
+    series = [series_of(dt, 2.0) for dt in (2.5e-5, 0.0025, 1.0, -1.5, 3.25)]
+    assert [(len(factors), n) for factors, n in series] == [(2, 1), (3, 1), (4, 1), (5, 1), (5, 2)]
+    assert [factors[-1] * n for factors, n in series] == [2.5e-5, 0.0025, 1.0, -1.5, 3.25]
 
 
 @pytest.mark.parametrize("n_points", [(6,), (9,), (8, 5), (6, 4)])

@@ -56,34 +56,25 @@ class ModePass:
     coefficients: Array
     _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def run(
-        self,
-        modes: Array,
-        dt: float,
-        stages: Sequence[tuple[int, int]],
-        polynomials: Sequence[Sequence[float]],
-    ) -> None:
-        """Apply the flow for ``dt``.
+    def run(self, modes: Array, series: Sequence[tuple[Sequence[float], int]]) -> None:
+        """Apply polynomials.
 
         Parameters
         ----------
         modes : array (outer * moved,), float64 or float32
             Overwritten.
-        stages : sequence over classes of (int, int)
-            Factors of the polynomial (one of ``polynomials``), and how often it is applied.
-        polynomials : sequence of sequences
-            Factors f of ``y <- z + dt f R y``, first to last.
+        series : sequence over classes
+            Factors f of ``y <- z + f R y``, first to last, and how often all of them are applied.
         """
         layout, small, tables, class_of = self._tables_for(8 * modes.dtype.itemsize)
         width = 64 // modes.dtype.itemsize
         longest = max(*self.axes.n_points, *self.n_points)
         size = 2 * block_elements(layout) + 6 * block_elements(small) + width * (4 * longest + 16)
-        factors = np.zeros((1 + max(map(len, polynomials)), max(map(len, polynomials))))
-        for factor in polynomials:
-            factors[len(factor), : len(factor)] = factor
-        chosen = np.array(stages, dtype=np.int64)[class_of]
-        steps = dt / (chosen[:, 1] * prod(self.n_points))
-        given = (modes, layout, small, tables, chosen.ravel(), steps, factors)
+        stages = np.array([(len(own), times) for own, times in series], dtype=np.int64)
+        factors = np.zeros((len(series), stages[:, 0].max()))
+        for row, (own, _) in zip(factors, series, strict=True):
+            row[: len(own)] = np.array(own) / prod(self.n_points)
+        given = (modes, layout, small, tables, stages[class_of].ravel(), factors[class_of])
         nothing = (*given, np.zeros(2, dtype=np.int64), workspace(size, modes.dtype))
         run_series = compiled_kernel("wigner_sim.kernels.series", modes.dtype, nothing)
 

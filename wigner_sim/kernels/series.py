@@ -148,7 +148,6 @@ def run_series(
     small: BlockLayout,
     tables: ModeTables,
     stages: Array,
-    steps: Array,
     factors: Array,
     blocks: Array,
     work: Array,
@@ -165,10 +164,8 @@ def run_series(
         See :mod:`wigner_sim.kernels.layout`; the second one is of the grid on which products are made.
     stages : array (2 * blocks,)
         How many factors each block's polynomial has, and how often it is applied.
-    steps : array (blocks,)
+    factors : array (blocks, most)
         Over the number of points of that grid, which the transforms leave out.
-    factors : array (counts, most)
-        Row j holds those of a polynomial with j factors.
     blocks : array (2,)
         First block, and the one after the last.
     work : array
@@ -186,7 +183,7 @@ def run_series(
             _copy_rows(modes, layout, tables, block, part, work, part * size, False)
         _transform(transform, work, 0, size, scratch, layout, n_axes, tables.first_whole, tables.whole, False)
         for step in range(count * stages[2 * block + 1]):
-            factor = element(work, steps[block] * factors[count, step % count])
+            factor = element(work, factors[block, step % count])
             source, of_source, places = 0, size, tables.kept
             if step % count:
                 source, of_source, places = y, of_product, tables.places

@@ -180,7 +180,7 @@ class FusedFlows:
                 out[...] = self.beside.flow(source.reshape(out.shape), t, stage.times[1])
             elif stage.which == "M":
                 assert self.magnetic is not None
-                self.magnetic.flow_of_modes(target, stage.times[1])
+                self.magnetic.flow_of_modes(target, stage.times[1], stage.polynomials[1])
             else:
                 kicks = [self._factors(stage, place)[0] for place in (0, 2)]
                 self._pass(stage.which).run(source, target, stage.times[1], kicks, stage.half)

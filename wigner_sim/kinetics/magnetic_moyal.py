@@ -32,6 +32,7 @@ from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kernels.layout import MovedAxes, mode_pairs
 from wigner_sim.kernels.mode_passes import ModePass, low_modes
 from wigner_sim.kernels.plans import factorize
+from wigner_sim.steppers.truncation import LARGE_REACH, Polynomials, nested
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
 #: Nested factors of the polynomials: Taylor series, and five stages of order 3 that are stable up to
@@ -55,6 +56,8 @@ SHELLS = ((1 / 2, 1.0), (2 / 3, 3 / 4))
 _NOTHING = 1e-13
 #: Elements of a block of wavenumbers q that numpy works on at once.
 _BLOCK = 1 << 14
+#: Factors f of ``y <- z + f R y``, first to last, and how often all of them are applied.
+Series = tuple[tuple[float, ...], int]
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ class _Product:
     index: MultiIndex
 
 
-def polynomial_of(reach: float) -> tuple[int, int]:
-    """How many factors the polynomial for ``time * rate`` has, and how often it is applied."""
-    n = max(1, int(np.ceil(reach / _REACH[-1])))
-    chosen = next(j for j, limit in enumerate(_REACH) if reach / n <= limit)
-    return len(POLYNOMIALS[chosen]), n
+def series_of(dt: float, rate: float) -> Series:
+    """Polynomial for ``exp(dt R)`` where R has rates up to ``rate``."""
+    n = max(1, int(np.ceil(abs(dt) * rate / _REACH[-1])))
+    chosen = next(j for j, limit in enumerate(_REACH) if abs(dt) * rate / n <= limit)
+    return tuple(dt / n * factor for factor in POLYNOMIALS[chosen]), n
 
 
 class MagneticMoyal:
@@ -106,23 +109,23 @@ class MagneticMoyal:
         """Its contribution to d_t w."""
         return self._in_modes(w, lambda shell, z, q: shell.rate(z, shell.symbols(q)))
 
-    def flow(self, w: FloatArray, t: float, dt: float) -> FloatArray:
-        """State after ``dt``, on whole arrays."""
-        stages = self._stages(dt)
+    def flow(self, w: FloatArray, t: float, dt: float, polynomials: Polynomials | None = None) -> FloatArray:
+        """State after ``dt``, on whole arrays; ``polynomials`` may stand for the exponential."""
+        series = self._series(dt, polynomials)
 
         def change(shell: _Shell, z: Array, q: FloatArray) -> Array:
             classes, result = self._classes(shell, q), np.empty_like(z)
             for each in np.unique(classes):
                 own = classes == each
-                result[own] = shell.change(z[own], shell.symbols(q[:, own]), dt, stages[each])
+                result[own] = shell.change(z[own], shell.symbols(q[:, own]), series[each])
             return result
 
         return w + self._in_modes(w, change)
 
-    def flow_of_modes(self, modes: FloatArray, dt: float) -> None:
+    def flow_of_modes(self, modes: FloatArray, dt: float, polynomials: Polynomials | None = None) -> None:
         """The same in compiled blocks, in place, for rows as a pass over the positions leaves its modes."""
         for mode_pass in self._mode_passes:
-            mode_pass.run(modes, dt, self._stages(dt), POLYNOMIALS)
+            mode_pass.run(modes, self._series(dt, polynomials))
 
     def spectral_radius(self, t: float) -> float:
         """Largest value of its symbol."""
@@ -134,10 +137,17 @@ class MagneticMoyal:
         rates = [shell.rates(q[:, shell_of == j]) for j, shell in enumerate(self._shells)]
         return max((float(each.max(initial=0.0)) for each in rates), default=0.0)
 
-    def _stages(self, dt: float) -> list[tuple[int, int]]:
-        """Polynomial of each class of modes."""
-        largest = self.spectral_radius(0.0)
-        return [polynomial_of(abs(dt) * largest * 2 ** (-j / 2)) for j in range(_CLASSES)]
+    def _series(self, dt: float, polynomials: Polynomials | None) -> list[Series]:
+        """Polynomial of each class of modes: the one given where its reach is enough."""
+        series = []
+        for j in range(_CLASSES):
+            rate = self.spectral_radius(0.0) * 2 ** (-j / 2)
+            h = dt / polynomials.fraction if polynomials is not None else np.inf
+            if polynomials is not None and abs(h) * rate <= LARGE_REACH:
+                series.append((nested(polynomials.large, h), 1))
+            else:
+                series.append(series_of(dt, rate))
+        return series
 
     def _classes(self, shell: _Shell, q: FloatArray) -> Array:
         """Class of each mode q, shape (d, modes)."""
@@ -295,14 +305,14 @@ class _Shell:
             total += product.coefficient * fourier.ifftn(spread, axes)
         return fourier.fftn(total, axes)[places]
 
-    def change(self, start: Array, symbols: list[FloatArray], dt: float, stages: tuple[int, int]) -> Array:
-        """What ``dt`` adds to it."""
-        degree, n = stages
+    def change(self, start: Array, symbols: list[FloatArray], series: Series) -> Array:
+        """What a polynomial adds to it."""
+        factors, n = series
         z = start
         for _ in range(n):
             y = z
-            for factor in POLYNOMIALS[degree - 2]:
-                y = z + dt / n * factor * self.rate(y, symbols)
+            for factor in factors:
+                y = z + factor * self.rate(y, symbols)
             z = y
         return z - start
 

@@ -11,7 +11,8 @@ too.  So all series are cut early, and what they miss is gathered in a few of th
 :math:`\prod_jP_j` agrees with :math:`e^{hL}` as far as it has to if the parts commuted.  The logarithm of a
 factor is
 
-.. math:: \gamma_j z + (c_{j2} - \tfrac12\gamma_j^2)z^2 + (c_{j3} - c_{j2}\gamma_j + \tfrac13\gamma_j^3)z^3 + \dots,
+.. math:: \gamma_j z + (c_{j2} - \tfrac12\gamma_j^2)z^2
+   + (c_{j3} - c_{j2}\gamma_j + \tfrac13\gamma_j^3)z^3 + \dots,
 
 and the sums over j have to vanish from the second order on.  See docs/decisions/017.
 """
