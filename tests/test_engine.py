@@ -12,10 +12,11 @@ from wigner_sim.errors import CaseError
 from wigner_sim.grid import PhaseSpaceGrid
 from wigner_sim.kernels.layout import MovedAxes, mode_pairs
 from wigner_sim.kernels.passes import FROM_MODES, TO_MODES, BlockPass, SumOfFactors
+from wigner_sim.kernels.plans import factorize
 from wigner_sim.kinetics import fused
 from wigner_sim.kinetics.band_stack import BandStack
 from wigner_sim.kinetics.fused import Stage, TimedFlow, around_modes, group_stages
-from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal, series_of
+from wigner_sim.kinetics.magnetic_moyal import MagneticMoyal, series_of, sizes_of
 from wigner_sim.kinetics.options import GeometricTerms
 from wigner_sim.kinetics.terms import PhaseSpaceFlow
 from wigner_sim.propagator import Propagator
@@ -100,6 +101,19 @@ def test_mixed_third_derivatives_leave_the_fastest_modes_alone():
     np.testing.assert_allclose(part.rhs(w, 0.0), part.rhs(slow, 0.0), atol=1e-13 * abs(w).max())
     moved = part.flow(w, 0.0, 1.0) - w
     assert relative(moved - _slow_modes(moved), moved) < 1e-11
+
+
+def test_products_have_room_for_their_modes_and_a_transform():
+    for ratio in (1.0, 0.75):
+        for n in range(3, 400):
+            largest, of_energy, points = sizes_of(ratio, n)
+            assert 2 * largest + of_energy < points
+            assert 2 * largest < n
+            assert 2 * of_energy < n
+            assert factorize(points)
+            assert n < 16 or factorize(n) is None or points < 1.12 * ratio * n
+    assert sizes_of(1.0, 48) == (18, 11, 48)
+    assert sizes_of(0.75, 48) == (13, 8, 36)
 
 
 def test_third_derivatives_that_vanish_cost_nothing():

@@ -323,7 +323,7 @@ def sizes_of(ratio: float, n: int) -> tuple[int, int, int]:
     Their number is about ``ratio * n``; no product is aliased to a mode s on which M acts.
     """
     least = max(3, round(ratio * n))
-    points = min(range(least, least + 8), key=_cost_of_transform)
+    points = min(range(least, least + least // 8 + 8), key=_cost_of_transform)
     of_energy = (points - 1) // 4
     return min((points - 1 - of_energy) // 2, (n - 1) // 2), of_energy, points
 
