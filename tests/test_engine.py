@@ -128,13 +128,13 @@ def test_third_derivatives_that_vanish_cost_nothing():
 
 
 def _slow_modes(w):
-    """Those in the ball of two thirds of the largest q of each position axis."""
+    """Those in the ball of four fifths of the largest q of each position axis."""
     axes = range(w.ndim - 2)
     square = sum(
         (4 * np.fft.fftfreq(w.shape[axis]) ** 2).reshape([-1 if a == axis else 1 for a in range(w.ndim)])
         for axis in axes
     )
-    return np.fft.ifftn(np.fft.fftn(w, axes=axes) * (square < (2 / 3) ** 2), axes=axes).real
+    return np.fft.ifftn(np.fft.fftn(w, axes=axes) * (square < (4 / 5) ** 2), axes=axes).real
 
 
 @pytest.mark.parametrize("n_k", [(12, 12), (9, 10), (7, 15)])

@@ -11,7 +11,7 @@ It is antisymmetric, so that nothing may grow.  On a grid that holds only if no 
 aliased to the modes it acts on: with n points along k these are :math:`|s| < 3n/8`, with modes of the third
 derivatives of E below n/4, as in any dealiased product (Orszag, J. Atmos. Sci. 28, 1074 (1971)).
 
-It acts on q in a ball of two thirds of what the grid holds.  Beyond, it is fastest, and a state with weight
+It acts on q in a ball of four fifths of what the grid holds.  Beyond, it is fastest, and a state with weight
 there is not resolved.  The outer half of that ball has three quarters of the modes along k.
 """
 
@@ -51,7 +51,7 @@ _CLASSES = 12
 _SAMPLED_K, _SAMPLED_S, _MARGIN = {2: 12, 3: 6}, {2: 9, 3: 5}, 1.1
 #: Shells of wavenumbers: upper limit of the length of ``2 q / n_x``, q in whole numbers, and number of points
 #: along k on which products are made there, over that of the grid.
-SHELLS = ((1 / 2, 1.0), (2 / 3, 3 / 4))
+SHELLS = ((1 / 2, 1.0), (4 / 5, 3 / 4))
 #: Third derivatives that are smaller than this times the largest one are rounding.
 _NOTHING = 1e-13
 #: Elements of a block of wavenumbers q that numpy works on at once.
