@@ -222,7 +222,7 @@ def test_files_and_earlier_runs_are_found_by_every_member(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_reaches_the_workers_once_and_they_leave_checkpoints(tmp_path):
-    long = changed(SHORT, {"time": {"end": 20.0, "step": 0.01}, "grid.n_x": [32], "grid.n_k": [32]})
+    long = changed(SHORT, {"time": {"end": 200.0, "step": 0.01}, "grid.n_x": [32], "grid.n_k": [32]})
     case = write_case(tmp_path / "a", long, sweep={"values": {DELTA: [0.4, 0.5, 0.6]}})
     command = [sys.executable, "-m", "wigner_sim", "sweep", str(case), "--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
