@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from wigner_sim import fourier
 from wigner_sim.kinetics.low_rank import few_products
 from wigner_sim.kinetics.mode_smearing import ModeSmearing
 from wigner_sim.kinetics.pieces import pieces
@@ -46,6 +47,10 @@ class MetricSmearing:
         by_modes = self.by_modes(u)
         if by_modes is not None:
             return by_modes.apply(u)
+        if self._by_real_transforms(u):
+            return self._values(
+                sum(w * self._modes(self._metric[b, c] * u) for b, c, w in self._mode_weights)
+            )
         total = None
         for a, s, factor in self._components:
             term = factor * self.space.symbol(self._smearing_tensor(a, s) * u).derivative(a, s)
@@ -57,6 +62,13 @@ class MetricSmearing:
         by_modes = self.by_modes(u)
         if by_modes is not None:
             return by_modes.apply(u)
+        if self._by_real_transforms(u):
+            modes, result = self._modes(u), np.zeros(u.shape)
+            for b, c, weight in self._mode_weights:
+                change = self._values(weight * modes)
+                change *= self._metric[b, c]
+                result += change
+            return result
         symbol = self.space.symbol(u)
         total = None
         for a, s, factor in self._components:
@@ -90,12 +102,41 @@ class MetricSmearing:
         """Axes along which S takes derivatives."""
         return tuple(sorted({axis for a, s, _ in self._components for axis in (a, s)}))
 
+    @cached_property
+    def _mode_weights(self) -> list[tuple[int, int, FloatArray]]:
+        """``-(1/2) kappa_b kappa_c``, ``kappa_b = eps_ab q_a``, of the metric's components b <= c.
+
+        In the layout of a real transform; S multiplies by g before as many transforms as there are
+        components, its transpose after them.
+        """
+        grid, last = self.space.grid, self._differentiated[-1]
+        half = range(grid.shape[last] // 2 + 1)
+        waves = enumerate(self.space.axis_wavenumbers)
+        q = [np.take(wave, half, last) if axis == last else wave for axis, wave in waves]
+        n, eps, zero = grid.n_axes, grid.epsilon, np.zeros(())
+        kappa = [sum((eps[a, b] * q[a] for a in np.flatnonzero(eps[:, b])), start=zero) for b in range(n)]
+        return [
+            (b, c, np.asarray((-0.5 if b == c else -1.0) * kappa[b] * kappa[c]))
+            for b in range(n)
+            for c in range(b, n)
+            if kappa[b].any() and kappa[c].any() and np.any(self._metric[b, c])
+        ]
+
+    def _modes(self, u: FloatArray) -> Any:
+        return fourier.rfftn(u, self._differentiated)
+
+    def _values(self, modes: Any) -> FloatArray:
+        axes = self._differentiated
+        return np.asarray(fourier.irfftn(modes, tuple(self.space.grid.shape[axis] for axis in axes), axes))
+
+    def _by_real_transforms(self, u: Any) -> bool:
+        """Whether u is a real array on the whole grid."""
+        whole = isinstance(u, np.ndarray) and u.shape == self.space.grid.shape
+        return whole and not np.iscomplexobj(u) and bool(self._components)
+
     def by_modes(self, u: Any) -> ModeSmearing | None:
         """S as a factor of the modes of a real array; None unless G is constant where it differentiates."""
-        grid = self.space.grid
-        if not isinstance(u, np.ndarray) or u.shape != grid.shape or np.iscomplexobj(u):
-            return None
-        return self._mode_smearing
+        return self._mode_smearing if self._by_real_transforms(u) else None
 
     @cached_property
     def _mode_smearing(self) -> ModeSmearing | None:
