@@ -20,8 +20,12 @@ from typing import Any, Literal
 import numpy as np
 
 from wigner_sim import fourier
+from wigner_sim.kernels import numba_is_usable
+from wigner_sim.kernels.passes import can_transform
+from wigner_sim.kernels.sampled_spectra import sampled_spectra
+from wigner_sim.kernels.survey_passes import LaneSurvey
 from wigner_sim.kinetics.low_rank import few_products
-from wigner_sim.kinetics.mode_smearing import ModeSmearing
+from wigner_sim.kinetics.mode_smearing import LARGE, STRIDE, ModeSmearing
 from wigner_sim.kinetics.pieces import pieces
 from wigner_sim.symbols import FloatArray, SymbolSpace
 
@@ -206,17 +210,20 @@ class Faces:
         smeared += w
         return smeared
 
-    def occupation_extremes(self, w: FloatArray) -> tuple[float, float]:
-        """Smallest and largest c, made in pieces and not stored where S allows it."""
+    def occupation_extremes(self, w: FloatArray, seen: LaneSurvey | None = None) -> tuple[float, float]:
+        """Smallest and largest c, made in pieces and not stored where S allows it.
+
+        What has been ``seen`` of w by momentum says where they need not be looked for.
+        """
         if self._smearing.by_modes(w) is not None:
-            return self._occupation.extremes(w, -1.0)
+            return self._occupation.extremes(w, -1.0, seen)
         if self._smearing.vanishes:
             below = np.broadcast_to(self._density_of_states, w.shape)
             ranges = [_range(w[piece] / below[piece]) for piece in pieces(w.shape, ())]
             return float(np.min(ranges)), float(np.max(ranges))
         return _range(self.occupation_from_density(w))
 
-    def thinned_band_density(self, w: FloatArray, stride: int) -> tuple[FloatArray, tuple[int, ...]]:
+    def thinned_band_density(self, w: FloatArray, stride: int = STRIDE) -> tuple[FloatArray, tuple[int, ...]]:
         """F at every ``stride``-th point of the axes along which S does not differentiate, and those axes.
 
         Where S couples all axes, or none, all of f and no axes.
@@ -226,6 +233,22 @@ class Faces:
             thinned = tuple(axis for axis in range(w.ndim) if axis not in by_modes.axes)
             return by_modes.added_at_every(w, stride), thinned
         return (w if self._smearing.vanishes else self.band_density_from_density(w)), ()
+
+    def sampled_spectra(self, w: FloatArray, smeared: bool) -> list[list[FloatArray]] | None:
+        """Largest squares of the modes along positions of w, then of f if it is wanted, of sampled lines.
+
+        None on a small grid, and where S is no compiled factor of the modes along positions.
+        """
+        grid = self._smearing.space.grid
+        usable = w.flags.c_contiguous and w.flags.writeable and w.dtype in (np.float64, np.float32)
+        if w.size <= LARGE or not grid.n_x or not (usable and numba_is_usable() and can_transform(grid.n_x)):
+            return None
+        if not smeared:
+            return sampled_spectra(grid.n_x, grid.n_k, STRIDE).largest_squares(w)
+        by_modes = self._smearing.by_modes(w)
+        if by_modes is None or not by_modes.is_compiled or w.dtype != np.float64:
+            return None
+        return by_modes.spectra(w)
 
     @cached_property
     def _occupation(self) -> ModeSmearing:
