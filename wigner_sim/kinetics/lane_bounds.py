@@ -23,8 +23,8 @@ from wigner_sim.symbols import FloatArray
 
 #: Widening of all bounds, of the largest value, far above rounding.
 _SLACK = 1e-9
-#: Blocks that are measured at once from either end.
-_AT_ONCE = 4
+#: Blocks that are measured first from either end; then twice as many, and so on.
+_FIRST = 4
 
 
 @dataclass(frozen=True)
@@ -111,14 +111,14 @@ def extremes_within(
     """
     if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
         return measure(np.arange(len(lowest)))
-    low, high, left = np.inf, -np.inf, np.ones(len(lowest), dtype=bool)
+    low, high, left, most = np.inf, -np.inf, np.ones(len(lowest), dtype=bool), _FIRST
     while True:
         below, above = np.flatnonzero(left & (lowest < low)), np.flatnonzero(left & (highest > high))
-        below = below[np.argsort(lowest[below], kind="stable")[:_AT_ONCE]]
-        above = above[np.argsort(-highest[above], kind="stable")[:_AT_ONCE]]
+        below = below[np.argsort(lowest[below], kind="stable")[:most]]
+        above = above[np.argsort(-highest[above], kind="stable")[:most]]
         chosen = np.union1d(below, above)
         if not chosen.size:
             return low, high
-        left[chosen] = False
+        left[chosen], most = False, 2 * most
         found = measure(chosen)
         low, high = min(low, found[0]), max(high, found[1])

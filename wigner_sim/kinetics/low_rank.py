@@ -177,7 +177,7 @@ def _shared_basis(matrices: Sequence[FloatArray], scales: Sequence[float]) -> Fl
         for m, scale in zip(matrices, scales, strict=True)
     ]
     u, s, _ = np.linalg.svd(np.concatenate(rests, axis=1), full_matrices=False)
-    return np.asarray(basis @ u[:, s > 0.1 * ROUNDING * np.sqrt(n_x * n_k)])
+    return np.asarray(basis @ u[:, s > 0.1 * INTEGRATED * np.sqrt(n_x * n_k)])
 
 
 def all_factorized(
