@@ -239,3 +239,15 @@ def test_a_lane_survey_can_be_made_by_hand():
     lowest, highest = by_modes._bounds.enclosures(seen)
     np.testing.assert_allclose(lowest, 1.0, rtol=0, atol=1e-8)
     np.testing.assert_allclose(highest, 1.0, rtol=0, atol=1e-8)
+
+
+def test_what_the_divisor_adds_is_within_the_bounds():
+    """A constant density has no roughness, w over a divisor has, and S makes something of it."""
+    by_modes = smearing((24,), (9, 32))
+    values = by_modes._made(np.ones(by_modes.shape), 1.0).reshape(24, -1)
+    seen = LaneSurvey(*(np.full((1, 288), 24.0), *np.ones((2, 288)), np.zeros(288)))
+    lowest, highest = by_modes._bounds.enclosures(seen)
+    assert (lowest <= values.min(axis=0)).all()
+    assert (highest >= values.max(axis=0)).all()
+    below = by_modes.divisor.reshape(24, -1)
+    assert (values.max(axis=0) > 1.0001 / below.min(axis=0)).any()  # w over the divisor alone does not hold them
