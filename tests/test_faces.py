@@ -58,7 +58,7 @@ def test_smearing_in_one_dimension_is_written_out():
 
 
 def test_smearing_is_that_of_the_whole_tensor(system):
-    """``S u = (1/2) d_a d_s (G_as u)`` and ``S^T u = (1/2) G_as d_a d_s u``, all pairs, ``G = eps g eps^T``."""
+    """``S u = (1/2) d_a d_s (G_as u)`` and its transpose by all pairs of ``G = eps g eps^T``."""
     effective, space, eps = system.general(), system.space, system.grid.epsilon
     tensor = np.einsum("ab,bc...,sc->as...", eps, np.asarray(effective.metric), eps)
     u, axes = system.occupation(), range(system.grid.n_axes)

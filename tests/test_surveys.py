@@ -250,4 +250,6 @@ def test_what_the_divisor_adds_is_within_the_bounds():
     assert (lowest <= values.min(axis=0)).all()
     assert (highest >= values.max(axis=0)).all()
     below = by_modes.divisor.reshape(24, -1)
-    assert (values.max(axis=0) > 1.0001 / below.min(axis=0)).any()  # w over the divisor alone does not hold them
+    assert (
+        values.max(axis=0) > 1.0001 / below.min(axis=0)
+    ).any()  # w over the divisor alone does not hold them
