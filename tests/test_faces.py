@@ -57,6 +57,18 @@ def test_smearing_in_one_dimension_is_written_out():
     assert relative(effective.smearing.apply(u) - expected, expected) < 1e-13
 
 
+def test_smearing_is_that_of_the_whole_tensor(system):
+    """``S u = (1/2) d_a d_s (G_as u)`` and its transpose by all pairs of ``G = eps g eps^T``."""
+    effective, space, eps = system.general(), system.space, system.grid.epsilon
+    tensor = np.einsum("ab,bc...,sc->as...", eps, np.asarray(effective.metric), eps)
+    u, axes = system.occupation(), range(system.grid.n_axes)
+    whole = sum(0.5 * space.symbol(tensor[a, s] * u).derivative(a, s) for a in axes for s in axes)
+    adjoint = sum(0.5 * tensor[a, s] * space.symbol(u).derivative(a, s) for a in axes for s in axes)
+    assert relative(effective.smearing.apply(u) - whole, whole) < 1e-12
+    assert relative(effective.smearing.apply_transpose(u) - adjoint, adjoint) < 1e-12
+    assert relative(whole - adjoint, whole) > 1e-3
+
+
 def test_f_and_w_hold_the_same_particles(system):
     faces, w = system.general().faces, system.occupation()
     f = faces.to("f", w)

@@ -10,10 +10,12 @@ from systems import (
     grid_of,
     ramped_texture,
     references,
+    relative,
     separable_chain,
     separable_plane,
     slope,
     texture,
+    textured_plane,
     three_orbitals,
 )
 from tiny_cases import CHAIN, make_case, write_case
@@ -29,6 +31,7 @@ from wigner_sim.plotting import plot_validity
 from wigner_sim.prediction import predict
 from wigner_sim.reports import info
 from wigner_sim.simulation import run
+from wigner_sim.symbols import adjoint, star_product, star_product_at, trace
 from wigner_sim.validity import VALIDITY, ValidityMeter, adiabaticity, cut_series, exact_rate, metric_smearing
 
 
@@ -47,6 +50,33 @@ def residual(system, order, t=0.0, **options):
 
 
 # --- the rate of f by star products ---
+
+
+@pytest.mark.parametrize("rough", [0.0, 0.3])
+@pytest.mark.parametrize(
+    "system",
+    [three_orbitals(n=24), separable_chain(n=24), textured_plane(1, n_x=8, n_k=10, flux=0.1)],
+    ids=["three orbitals", "orbitals apart", "plane, field"],
+)
+def test_the_rate_is_that_of_whole_star_products(system, rough):
+    """``-i tr [H, F]_*`` and ``F = pi * c * pi`` by plain products, also where the grid resolves neither."""
+    rate, space = exact_rate(system.evolution(2), 0.0), system.space
+    f = system.occupation() + rough * np.random.default_rng(0).normal(size=system.grid.shape)
+    h, pi, order = [rate._hamiltonian], rate._pi, rate._order
+    whole = [np.zeros_like(pi[0].values) for _ in range(order + 1)]
+    for m in range(order + 1):
+        c = f if m == 0 else -trace(whole[m]).real
+        left = star_product(pi, [space.symbol(c)], order - m)
+        for n in range(order - m + 1):
+            whole[m + n] = whole[m + n] + star_product_at(left, pi, n)
+    symbols = [space.symbol(values) for values in whole]
+    expected = sum(2 * trace(star_product_at(h, symbols, m)).imag for m in range(1, order + 2))
+    assert relative(rate(f) - expected, expected) < 1e-10
+    found = [values - other for values, other in zip(rate._state(f), whole, strict=True)]
+    assert max(np.abs(each).max() for each in found) < 1e-10 * np.abs(whole[order]).max()
+    uneven = max(np.abs(values - adjoint(values)).max() for values in whole)
+    if rough:  # F is not Hermitian there
+        assert uneven > 1e-3 * np.abs(whole[order]).max()
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])

@@ -141,7 +141,7 @@ class Recorder:
         """What a record of each of the streams holds, one after the other."""
         time = propagator.time
         states = [
-            BandState(flow.effective, w, flow)
+            BandState(flow.effective, w, flow, metered=self._validity is not None)
             for flow, w in zip(
                 self._flows_of(propagator), self._system.densities(propagator.w, time), strict=True
             )

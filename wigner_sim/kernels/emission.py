@@ -228,3 +228,10 @@ def _interleaved(a: Value, b: Value, step: int, first: bool) -> Value:
         lanes.append((group_start if first else group_start + step) + (n if from_b else 0))
     mask = ir.Constant(ir.VectorType(_I32, n), lanes)
     return Value(a.builder, a.builder.shuffle_vector(a.ir, b.ir, mask))
+
+
+def even_lanes(a: Value, b: Value) -> Value:
+    """Lanes 0, 2, ... of a, then those of b."""
+    n = a.ir.type.count
+    mask = ir.Constant(ir.VectorType(_I32, n), list(range(0, 2 * n, 2)))
+    return Value(a.builder, a.builder.shuffle_vector(a.ir, b.ir, mask))

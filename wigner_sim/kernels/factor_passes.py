@@ -55,13 +55,19 @@ class FactorPass:
         """Put it into ``target``, which may be ``source``; both of shape (outer * moved * inner,)."""
         self._run(source, target, sign)
 
-    def extremes(self, source: Array, sign: float = 1.0) -> tuple[Array, Array]:
-        """Its smallest and its largest value in each lane; both not finite where any of the lane is not."""
-        extremes = self._run(source, None, sign)
+    def extremes(self, source: Array, sign: float = 1.0, blocks: Array | None = None) -> tuple[Array, Array]:
+        """Its smallest and its largest value in each lane; both not finite where any of the lane is not.
+
+        Parameters
+        ----------
+        blocks : array of int, optional
+            Only these; nothing is said about the lanes of others.
+        """
+        extremes = self._run(source, None, sign, blocks)
         lowest, highest = extremes.reshape(-1, 2, 64 // source.dtype.itemsize).swapaxes(0, 1)
         return lowest.ravel()[: self.axes.n_lanes], highest.ravel()[: self.axes.n_lanes]
 
-    def _run(self, source: Array, target: Array | None, sign: float) -> Array:
+    def _run(self, source: Array, target: Array | None, sign: float, chosen: Array | None = None) -> Array:
         bits = 8 * source.dtype.itemsize
         layout, factors, divisor = self._tables_for(bits)
         width = 512 // bits
@@ -77,6 +83,7 @@ class FactorPass:
             factors,
             np.array([sign / self.axes.n_moved]),
             np.array([self._kind, target is not None], dtype=np.int64),
+            np.arange(n_blocks) if chosen is None else chosen,
         )
         nothing = (*given, np.zeros(2, dtype=np.int64), workspace(size, source.dtype))
         run_factors = compiled_kernel("wigner_sim.kernels.factors", source.dtype, nothing)
@@ -84,8 +91,13 @@ class FactorPass:
         def work(first: int, last: int) -> None:
             run_factors(*given, np.array((first, last), dtype=np.int64), workspace(size, source.dtype))
 
-        share_out(work, n_blocks, source.size >= WORTH_SHARING)
+        share_out(work, n_blocks if chosen is None else len(chosen), source.size >= WORTH_SHARING)
         return extremes
+
+    @staticmethod
+    def lanes_of_a_block(dtype: Any) -> int:
+        """How many lanes, one after the other, a block has."""
+        return 128 // int(np.dtype(dtype).itemsize)
 
     @property
     def _kind(self) -> int:

@@ -124,7 +124,8 @@ def run_factors(
     factors: ModeFactors,
     weight: Array,
     how: Array,
-    blocks: Array,
+    chosen: Array,
+    span: Array,
     work: Array,
 ) -> None:
     """For some blocks ``u + (factor of the modes of u)/divisor`` with ``u = source/divisor``.
@@ -143,8 +144,10 @@ def run_factors(
         Of the factors; transforms are not normalised.
     how : array (2,)
         UNDIVIDED, IN_PRODUCTS or STORED, the divisor; and whether the target is written.
-    blocks : array (2,)
-        First block, and the one after the last.
+    chosen : array of int
+        Numbers of blocks.
+    span : array (2,)
+        First of them that is done, and the one after the last.
     work : array
     """
     source, target, extremes, work = pointer(source), pointer(target), pointer(extremes), pointer(work)
@@ -152,7 +155,8 @@ def run_factors(
     size = layout.n_points[0] * layout.strides[0]
     scratch = 6 * size
     divided, stored = how[0] != UNDIVIDED, how[1] > 0
-    for block in range(blocks[0], blocks[1]):
+    for which in range(span[0], span[1]):
+        block = int(chosen[which])
         for stage in range(5):  # in; transform and multiply; transform back; add; out
             if stage == 0 or (stage == 4 and stored):
                 for part in range(2):  # source or target, then the divisor

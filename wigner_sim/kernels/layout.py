@@ -113,6 +113,17 @@ class Divisor(NamedTuple):
     values: Array  # (outer * moved * inner,), read if it is stored
 
 
+class Sample(NamedTuple):
+    """Lanes of a larger array, and the columns among them whose spectra are looked at."""
+
+    counts: Array  # elements between moved points; modes of all axes; 2 with factors, else 1
+    starts: Array  # (blocks * 2 * vector,), first element of each lane
+    evenly: Array  # (blocks * 2,), whether the lanes of a vector are every second element
+    first_column: Array  # (axes + 1,)
+    columns: Array  # first element in a block, axis after axis
+    modes_at: Array  # (axes + 1,), first mode of each axis
+
+
 class ModeTables(NamedTuple):
     """Modes q in blocks of one vector, and the products of an operator that is diagonal in them.
 

@@ -232,3 +232,36 @@ def block_to_listed_rows(
 ) -> Any:
     """The reverse of :func:`listed_rows_to_block`."""
     return _transposing_listed(context, False, rows, starts, block, offsets)
+
+
+def _chosen(a: Any, b: Any, choose: Callable[[Value, Value], Value]) -> tuple[Any, Callable[..., Any]]:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return choose(Value(builder, args[0]), Value(builder, args[1])).ir
+
+    return a(a, b), generate
+
+
+@intrinsic
+def smaller(context: Any, a: Any, b: Any) -> Any:
+    """The smaller one of each lane; where a lane of ``a`` is not a number, that of ``b``."""
+    return _chosen(a, b, Value.smaller)
+
+
+@intrinsic
+def larger(context: Any, a: Any, b: Any) -> Any:
+    """The larger one of each lane; where a lane of ``a`` is not a number, that of ``b``."""
+    return _chosen(a, b, Value.larger)
+
+
+@intrinsic
+def every_second(context: Any, array: Any, index: Any) -> Any:
+    """The elements at ``index``, ``index + 2``, ... as one vector; one more is read behind the last."""
+    count = 8 * VECTOR_BYTES // array.dtype.bitwidth
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = data_of(context, builder, signature.args[0], args[0])
+        places = [args[1], builder.add(args[1], INT(count))]
+        a, b = (emission.load(builder, data, place) for place in places)
+        return emission.even_lanes(a, b).ir
+
+    return Vector(array.dtype)(array, types.intp), generate

@@ -19,8 +19,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from wigner_sim import fourier
+from wigner_sim.kernels import numba_is_usable
+from wigner_sim.kernels.passes import can_transform
+from wigner_sim.kernels.sampled_spectra import sampled_spectra
+from wigner_sim.kernels.survey_passes import LaneSurvey
 from wigner_sim.kinetics.low_rank import few_products
-from wigner_sim.kinetics.mode_smearing import ModeSmearing
+from wigner_sim.kinetics.mode_smearing import LARGE, STRIDE, ModeSmearing
 from wigner_sim.kinetics.pieces import pieces
 from wigner_sim.symbols import FloatArray, SymbolSpace
 
@@ -46,6 +51,10 @@ class MetricSmearing:
         by_modes = self.by_modes(u)
         if by_modes is not None:
             return by_modes.apply(u)
+        if self._by_real_transforms(u):
+            return self._values(
+                sum(w * self._modes(self._metric[b, c] * u) for b, c, w in self._mode_weights)
+            )
         total = None
         for a, s, factor in self._components:
             term = factor * self.space.symbol(self._smearing_tensor(a, s) * u).derivative(a, s)
@@ -57,6 +66,13 @@ class MetricSmearing:
         by_modes = self.by_modes(u)
         if by_modes is not None:
             return by_modes.apply(u)
+        if self._by_real_transforms(u):
+            modes, result = self._modes(u), np.zeros(u.shape)
+            for b, c, weight in self._mode_weights:
+                change = self._values(weight * modes)
+                change *= self._metric[b, c]
+                result += change
+            return result
         symbol = self.space.symbol(u)
         total = None
         for a, s, factor in self._components:
@@ -90,12 +106,41 @@ class MetricSmearing:
         """Axes along which S takes derivatives."""
         return tuple(sorted({axis for a, s, _ in self._components for axis in (a, s)}))
 
+    @cached_property
+    def _mode_weights(self) -> list[tuple[int, int, FloatArray]]:
+        """``-(1/2) kappa_b kappa_c``, ``kappa_b = eps_ab q_a``, of the metric's components b <= c.
+
+        In the layout of a real transform; S multiplies by g before as many transforms as there are
+        components, its transpose after them.
+        """
+        grid, last = self.space.grid, self._differentiated[-1]
+        half = range(grid.shape[last] // 2 + 1)
+        waves = enumerate(self.space.axis_wavenumbers)
+        q = [np.take(wave, half, last) if axis == last else wave for axis, wave in waves]
+        n, eps, zero = grid.n_axes, grid.epsilon, np.zeros(())
+        kappa = [sum((eps[a, b] * q[a] for a in np.flatnonzero(eps[:, b])), start=zero) for b in range(n)]
+        return [
+            (b, c, np.asarray((-0.5 if b == c else -1.0) * kappa[b] * kappa[c]))
+            for b in range(n)
+            for c in range(b, n)
+            if kappa[b].any() and kappa[c].any() and np.any(self._metric[b, c])
+        ]
+
+    def _modes(self, u: FloatArray) -> Any:
+        return fourier.rfftn(u, self._differentiated)
+
+    def _values(self, modes: Any) -> FloatArray:
+        axes = self._differentiated
+        return np.asarray(fourier.irfftn(modes, tuple(self.space.grid.shape[axis] for axis in axes), axes))
+
+    def _by_real_transforms(self, u: Any) -> bool:
+        """Whether u is a real array on the whole grid."""
+        whole = isinstance(u, np.ndarray) and u.shape == self.space.grid.shape
+        return whole and not np.iscomplexobj(u) and bool(self._components)
+
     def by_modes(self, u: Any) -> ModeSmearing | None:
         """S as a factor of the modes of a real array; None unless G is constant where it differentiates."""
-        grid = self.space.grid
-        if not isinstance(u, np.ndarray) or u.shape != grid.shape or np.iscomplexobj(u):
-            return None
-        return self._mode_smearing
+        return self._mode_smearing if self._by_real_transforms(u) else None
 
     @cached_property
     def _mode_smearing(self) -> ModeSmearing | None:
@@ -165,17 +210,20 @@ class Faces:
         smeared += w
         return smeared
 
-    def occupation_extremes(self, w: FloatArray) -> tuple[float, float]:
-        """Smallest and largest c, made in pieces and not stored where S allows it."""
+    def occupation_extremes(self, w: FloatArray, seen: LaneSurvey | None = None) -> tuple[float, float]:
+        """Smallest and largest c, made in pieces and not stored where S allows it.
+
+        What has been ``seen`` of w by momentum says where they need not be looked for.
+        """
         if self._smearing.by_modes(w) is not None:
-            return self._occupation.extremes(w, -1.0)
+            return self._occupation.extremes(w, -1.0, seen)
         if self._smearing.vanishes:
             below = np.broadcast_to(self._density_of_states, w.shape)
             ranges = [_range(w[piece] / below[piece]) for piece in pieces(w.shape, ())]
             return float(np.min(ranges)), float(np.max(ranges))
         return _range(self.occupation_from_density(w))
 
-    def thinned_band_density(self, w: FloatArray, stride: int) -> tuple[FloatArray, tuple[int, ...]]:
+    def thinned_band_density(self, w: FloatArray, stride: int = STRIDE) -> tuple[FloatArray, tuple[int, ...]]:
         """F at every ``stride``-th point of the axes along which S does not differentiate, and those axes.
 
         Where S couples all axes, or none, all of f and no axes.
@@ -185,6 +233,22 @@ class Faces:
             thinned = tuple(axis for axis in range(w.ndim) if axis not in by_modes.axes)
             return by_modes.added_at_every(w, stride), thinned
         return (w if self._smearing.vanishes else self.band_density_from_density(w)), ()
+
+    def sampled_spectra(self, w: FloatArray, smeared: bool) -> list[list[FloatArray]] | None:
+        """Largest squares of the modes along positions of w, then of f if it is wanted, of sampled lines.
+
+        None on a small grid, and where S is no compiled factor of the modes along positions.
+        """
+        grid = self._smearing.space.grid
+        usable = w.flags.c_contiguous and w.flags.writeable and w.dtype in (np.float64, np.float32)
+        if w.size <= LARGE or not grid.n_x or not (usable and numba_is_usable() and can_transform(grid.n_x)):
+            return None
+        if not smeared:
+            return sampled_spectra(grid.n_x, grid.n_k, STRIDE).largest_squares(w)
+        by_modes = self._smearing.by_modes(w)
+        if by_modes is None or not by_modes.is_compiled or w.dtype != np.float64:
+            return None
+        return by_modes.spectra(w)
 
     @cached_property
     def _occupation(self) -> ModeSmearing:

@@ -26,6 +26,8 @@ VELOCITY_TOLERANCE = 1e-7
 ENERGY_TOLERANCE = 1e-9
 #: Most terms of a sum that is evaluated at every point, and the accuracy of one that is exact.
 FEW, ROUNDING = 8, 5e-16
+#: Most functions of x that several sums share, and the accuracy of what is only integrated.
+MOST_SHARED, INTEGRATED = 16, 2e-14
 #: Rows of an array that are compared at once.
 _ROWS = 64
 
@@ -127,6 +129,55 @@ def _few_products(matrix: FloatArray) -> Factors | None:
     x = np.column_stack([np.full(len(matrix), constant), basis @ (u[:, :n] * s[:n])])
     factors = Factors(x, np.vstack([np.ones(matrix.shape[1]), v[:n]]))
     return factors if n <= FEW and _is_accurate(matrix, factors, 8 * ROUNDING * scale) else None
+
+
+@dataclass(frozen=True)
+class SharedFactors:
+    """Several functions as ``sum_r x[:, r] k[f, r, :]``, with the same functions of x.
+
+    Parameters
+    ----------
+    x : array (points in x, terms)
+    k : array (functions, terms, points in k)
+    """
+
+    x: FloatArray
+    k: FloatArray
+
+
+def shared_products(grid: PhaseSpaceGrid, functions: Sequence[FloatArray]) -> SharedFactors | None:
+    """Functions (*x, *k) as sums of at most MOST_SHARED products, to INTEGRATED, or None; tried once.
+
+    The first function of x is 1: what the functions are at the first position is taken off, so that
+    errors are relative to the rest.
+    """
+    shape = prod(grid.n_x), prod(grid.n_k)
+    matrices = [np.broadcast_to(values, grid.shape).reshape(shape) for values in functions]
+    scales = [float(np.abs(matrix).max()) or 1.0 for matrix in matrices]
+    with parallel.algebra_on_one_thread():  # the same bits with any number of threads
+        x = np.column_stack([np.ones(shape[0]), _shared_basis(matrices, scales)])
+        k = [np.vstack([m[0], x[:, 1:].T @ m - np.outer(x[:, 1:].sum(axis=0), m[0])]) for m in matrices]
+        known = zip(matrices, k, scales, strict=True)
+        exact = x.shape[1] <= MOST_SHARED and all(
+            _is_accurate(matrix, Factors(x, each), INTEGRATED * scale) for matrix, each, scale in known
+        )
+    return SharedFactors(x, np.array(k)) if exact else None
+
+
+def _shared_basis(matrices: Sequence[FloatArray], scales: Sequence[float]) -> FloatArray:
+    """Orthonormal functions of x for all matrices less their first rows, each relative to its scale."""
+    n_x, n_k = matrices[0].shape
+    probes = np.random.default_rng(1).standard_normal((len(matrices), n_k, min(2 * MOST_SHARED, n_x, n_k)))
+    sketches = [
+        (m @ probe - m[0] @ probe) / scale for m, probe, scale in zip(matrices, probes, scales, strict=True)
+    ]
+    basis = np.linalg.qr(np.concatenate(sketches, axis=1))[0]
+    rests = [
+        (basis.T @ m - np.outer(basis.sum(axis=0), m[0])) / scale
+        for m, scale in zip(matrices, scales, strict=True)
+    ]
+    u, s, _ = np.linalg.svd(np.concatenate(rests, axis=1), full_matrices=False)
+    return np.asarray(basis @ u[:, s > 0.1 * INTEGRATED * np.sqrt(n_x * n_k)])
 
 
 def all_factorized(

@@ -18,12 +18,17 @@ from wigner_sim.kernels import numba_is_usable
 from wigner_sim.kernels.factor_passes import FactorPass
 from wigner_sim.kernels.layout import MovedAxes
 from wigner_sim.kernels.passes import SumOfFactors, can_transform
+from wigner_sim.kernels.sampled_spectra import SampledSpectra
+from wigner_sim.kernels.survey_passes import LaneSurvey
+from wigner_sim.kinetics.lane_bounds import LaneBounds, extremes_within
 from wigner_sim.kinetics.low_rank import Factors
 from wigner_sim.kinetics.pieces import cut, pieces
 from wigner_sim.symbols import FloatArray
 
 #: Points from which compiled passes are worth the time they take to be compiled.
 LARGE = 1 << 18
+#: On a grid above LARGE, spectra are those of every so many-th line in each direction.
+STRIDE = 2
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,15 @@ class ModeSmearing:
         self._pass.apply(_plain(w), result.reshape(-1), sign)
         return result
 
-    def extremes(self, w: FloatArray, sign: float = 1.0) -> tuple[float, float]:
-        """Smallest and largest value of :meth:`added`, which is not stored."""
+    def extremes(
+        self, w: FloatArray, sign: float = 1.0, seen: LaneSurvey | None = None
+    ) -> tuple[float, float]:
+        """Smallest and largest value of :meth:`added`, which is not stored.
+
+        If w has been ``seen``, they are looked for only where they can be.
+        """
         if self.is_compiled:
-            lowest, highest = self._pass.extremes(_plain(w), sign)
-            return float(lowest.min()), float(highest.max())
+            return self._compiled_extremes(_plain(w), sign, seen)
         found: list[tuple[float, float]] = []
 
         def note(piece: tuple[slice, ...], values: FloatArray) -> None:
@@ -85,6 +94,32 @@ class ModeSmearing:
         lowest, highest = np.transpose(found)
         return float(lowest.min()), float(highest.max())
 
+    def _compiled_extremes(self, w: FloatArray, sign: float, seen: LaneSurvey | None) -> tuple[float, float]:
+        if seen is None or self._bounds is None:
+            lowest, highest = self._pass.extremes(w, sign)
+            return float(lowest.min()), float(highest.max())
+        lowest, highest = self._bounds.enclosures(seen)
+        width = self._pass.lanes_of_a_block(w.dtype)
+        starts = np.arange(0, lowest.size, width)
+
+        def measure(blocks: FloatArray) -> tuple[float, float]:
+            low, high = self._pass.extremes(w, sign, blocks)
+            lanes = (blocks[:, None] * width + np.arange(width)).ravel()
+            lanes = lanes[lanes < low.size]
+            return float(low[lanes].min()), float(high[lanes].max())
+
+        return extremes_within(
+            np.minimum.reduceat(lowest, starts), np.maximum.reduceat(highest, starts), measure
+        )
+
+    @cached_property
+    def _bounds(self) -> LaneBounds | None:
+        n_x = self.shape[: self.n_position_axes]
+        factor, below = self._pass.factor, self.divisor
+        if below is not None:
+            below = np.broadcast_to(below, self.shape).reshape(prod(n_x), -1)
+        return LaneBounds.of(n_x, below, factor.own.T.reshape(-1, *n_x), factor.lanes)
+
     def added_at_every(self, w: FloatArray, stride: int) -> FloatArray:
         """``w + S w`` at every ``stride``-th point of the axes that are not transformed."""
         kept = tuple(slice(None, None, 1 if axis in self.axes else stride) for axis in range(len(self.shape)))
@@ -93,6 +128,15 @@ class ModeSmearing:
             terms = [(q, g[kept]) for q, g in self.terms]
             self._thinned[stride] = ModeSmearing(thin.shape, self.n_position_axes, self.axes, terms)
         return self._thinned[stride].added(thin)
+
+    def spectra(self, w: FloatArray) -> list[list[FloatArray]]:
+        """Largest squares of the modes of w, and of ``w + S w``, by position axis: see ``SampledSpectra``."""
+        return self._samples.largest_squares(w)
+
+    @cached_property
+    def _samples(self) -> SampledSpectra:
+        s = self.n_position_axes
+        return SampledSpectra(self.shape[:s], self.shape[s:], STRIDE, self._pass.factor)
 
     def _made(self, w: FloatArray, sign: float, alone: bool = False) -> FloatArray:
         result = np.empty(self.shape)

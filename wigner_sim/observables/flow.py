@@ -11,7 +11,9 @@ import numpy as np
 from wigner_sim.kinetics.band_evolution import BandEvolution
 from wigner_sim.kinetics.effective_band import EffectiveBand
 from wigner_sim.kinetics.faces import MetricSmearing
+from wigner_sim.kinetics.mode_smearing import LARGE
 from wigner_sim.observables import flow_geometry
+from wigner_sim.observables.sums import SurveyTables
 from wigner_sim.symbols import FloatArray, MultiIndex, SymbolSpace
 
 
@@ -32,7 +34,7 @@ class BandFlows:
         if self._evolution.driven:
             return BandFlow(self._evolution, t)
         if self._static is None:
-            self._static = BandFlow(self._evolution, 0.0)
+            self._static = BandFlow(self._evolution, 0.0, lasting=True)
         return self._static
 
 
@@ -44,15 +46,25 @@ class BandFlow:
     ----------
     evolution : BandEvolution
     t : float, time
+    lasting : bool
+        Whether it is asked again and again, so that tables are worth their making.
     """
 
     evolution: BandEvolution
     t: float
+    lasting: bool = False
 
     @cached_property
     def effective(self) -> EffectiveBand:
         """The effective band."""
         return self.evolution.effective(self.t)
+
+    @cached_property
+    def survey_tables(self) -> SurveyTables | None:
+        """What makes a reading of w cheap, on a large grid."""
+        if not self.lasting or prod(self.space.grid.shape) < LARGE:
+            return None
+        return SurveyTables.of(self.space.grid, self.effective.total_energy_symbol, self.velocity)
 
     @property
     def space(self) -> SymbolSpace:

@@ -10,15 +10,13 @@ from wigner_sim import fourier
 from wigner_sim.kernels import numba_is_usable
 from wigner_sim.kernels.line_spectra import largest_squares
 from wigner_sim.kernels.passes import can_transform
-from wigner_sim.kinetics.mode_smearing import LARGE
+from wigner_sim.kinetics.mode_smearing import LARGE, STRIDE
 from wigner_sim.kinetics.pieces import pieces
 from wigner_sim.observables.state import BandState
 from wigner_sim.symbols import FloatArray
 
 #: Part of the wavenumber range, from the top, that counts as the spectral tail.
 TAIL_FRACTION = 1 / 3
-#: On a grid above LARGE every so many-th line in each direction is looked at.
-STRIDE = 2
 
 
 def occupation_minimum(state: BandState) -> FloatArray:
@@ -33,7 +31,11 @@ def occupation_maximum(state: BandState) -> FloatArray:
 
 def spectral_tail_position(state: BandState) -> FloatArray:
     """Largest Fourier amplitude of w in the top third of a position axis's wavenumbers, relative."""
-    return np.asarray(spectral_tail(state.w, range(state.grid.n_position_axes)))
+    spectra = state.density_spectra
+    if spectra is None:
+        return np.asarray(spectral_tail(state.w, range(state.grid.n_position_axes)))
+    amplitudes = zip(state.grid.n_x, spectra, strict=True)
+    return np.asarray(max(_tail(np.sqrt(squares), n) for n, squares in amplitudes))
 
 
 def spectral_tail_momentum(state: BandState) -> FloatArray:
@@ -43,12 +45,13 @@ def spectral_tail_momentum(state: BandState) -> FloatArray:
 
 def spectral_tail(values: FloatArray, axes: Iterable[int]) -> float:
     """Largest Fourier amplitude in the top third of the wavenumbers of any of the axes, relative."""
-    tails = [0.0]
-    for axis in axes:
-        amplitude = largest_amplitudes(values, axis)
-        start = int(np.ceil((1 - TAIL_FRACTION) * (values.shape[axis] // 2)))
-        tails.append(float(amplitude[start:].max() / max(float(amplitude.max()), np.finfo(float).tiny)))
-    return max(tails)
+    tails = (_tail(largest_amplitudes(values, axis), values.shape[axis]) for axis in axes)
+    return max(tails, default=0.0)
+
+
+def _tail(amplitudes: FloatArray, n_points: int) -> float:
+    start = int(np.ceil((1 - TAIL_FRACTION) * (n_points // 2)))
+    return float(amplitudes[start:].max() / max(float(amplitudes.max()), np.finfo(float).tiny))
 
 
 def largest_amplitudes(values: FloatArray, axis: int, thinned: Collection[int] = ()) -> FloatArray:
@@ -72,6 +75,8 @@ def largest_amplitudes(values: FloatArray, axis: int, thinned: Collection[int] =
 
 def band_density_amplitudes(state: BandState, axis: int) -> FloatArray:
     """:func:`largest_amplitudes` of f, on a large grid made from w only where it is looked at."""
+    if axis < state.grid.n_position_axes and state.band_density_spectra is not None:
+        return np.sqrt(state.band_density_spectra[axis])
     values, thinned = state.thinned_band_density if state.w.size > LARGE else (state.f, ())
     if axis in thinned:
         values, thinned = state.f, ()

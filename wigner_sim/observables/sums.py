@@ -13,6 +13,11 @@ import numpy as np
 
 from wigner_sim import parallel
 from wigner_sim.grid import PhaseSpaceGrid
+from wigner_sim.kernels import numba_is_usable
+from wigner_sim.kernels.layout import MovedAxes
+from wigner_sim.kernels.survey_passes import LaneSurvey, SurveyPass
+from wigner_sim.kinetics.low_rank import shared_products
+from wigner_sim.kinetics.mode_smearing import LARGE
 from wigner_sim.symbols import FloatArray
 
 #: Points that are looked at together.
@@ -31,11 +36,17 @@ class Survey:
         Integrals of w and of ``w h_w`` over phase space.
     by_momentum : array (points in k,)
         Largest ``|w|`` at each.
+    current : array (d,), optional
+        Integrals of ``w V_i``, where they were asked for.
+    lanes : LaneSurvey, optional
+        Range and roughness of w at every momentum.
     """
 
     number: float
     energy: float
     by_momentum: FloatArray
+    current: FloatArray | None = None
+    lanes: LaneSurvey | None = None
 
     @property
     def threshold(self) -> float:
@@ -65,6 +76,47 @@ class Survey:
     def largest_momentum_where_occupied(self, values: FloatArray) -> float:
         """The same for a function of momentum, shape (points in k,)."""
         return float(np.max(values, where=self.by_momentum > self.threshold, initial=0.0))
+
+
+@dataclass(frozen=True)
+class SurveyTables:
+    """What a compiled reading of w needs: energy and velocities as sums of products.
+
+    Parameters
+    ----------
+    grid : PhaseSpaceGrid
+    reading : SurveyPass
+        With the functions of position.
+    k : array (1 + d, terms, points in k)
+        Those of momentum, of the energy ``h_w`` and of every velocity ``V_i``.
+    """
+
+    grid: PhaseSpaceGrid
+    reading: SurveyPass
+    k: FloatArray
+
+    @classmethod
+    def of(cls, grid: PhaseSpaceGrid, energy: FloatArray, velocity: FloatArray) -> SurveyTables | None:
+        """The tables; None on a small grid, or where the functions are no short sums."""
+        if prod(grid.shape) < LARGE or not grid.n_x or not numba_is_usable():
+            return None
+        factors = shared_products(grid, [energy, *velocity])
+        if factors is None:
+            return None
+        axes = MovedAxes(1, grid.n_x, (1.0,) * len(grid.n_x), prod(grid.n_k))
+        return cls(grid, SurveyPass(axes, factors.x), factors.k)
+
+    def survey(self, w: FloatArray) -> Survey:
+        """Read ``w`` (*x, *k) once."""
+        seen = self.reading.run(np.require(w, float, ["C", "W"]).reshape(-1))
+        energy, *current = (self.grid.cell_measure * float((k * seen.sums).sum()) for k in self.k)
+        return Survey(
+            number=self.grid.cell_measure * float(seen.sums[0].sum()),  # the first function is 1
+            energy=energy,
+            by_momentum=np.maximum(-seen.lowest, seen.highest),
+            current=np.array(current),
+            lanes=seen,
+        )
 
 
 def survey(grid: PhaseSpaceGrid, w: FloatArray, energy: FloatArray) -> Survey:
