@@ -245,8 +245,9 @@ def _fused_flows(
     stencil = options.remainder == "stencil"
     if isinstance(rest.velocity, ProductVelocity) and kept is None and not bounded:
         beside = rest.without_velocity() if rest.has_third and magnetic is None else None
+        large = _large_kicks(effective)
         return FusedFlows(
-            streaming, acceleration, rest.velocity, beside, stencil, magnetic, _large_kicks(effective)
+            streaming, acceleration, rest.velocity, beside, stencil, magnetic, large, always_rest
         )
     if stencil:
         raise CaseError(

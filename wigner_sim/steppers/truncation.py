@@ -40,8 +40,7 @@ class Polynomials:
     Parameters
     ----------
     small : tuple
-        For a part that is small beside the others: an error of second order in L falls as h^3.  Empty if
-        there is none.
+        For a part that is small beside the others: an error of second order in L falls as h^3.
     large : tuple
         For any part: of the order of the scheme.
     """
@@ -109,20 +108,20 @@ def _logarithm(c: FloatArray, order: int) -> FloatArray:
 
 @dataclass(frozen=True)
 class Truncation:
-    """How the series of a scheme are cut: for small parts, for large ones, and for the outermost.
+    """How the series of a scheme are cut: for small parts, for large ones, and for the innermost.
 
-    The outermost is the part whose acts are joined where a basic step meets the next.
+    The innermost is the part whose acts are joined where a basic step meets its adjoint.
     """
 
     small: Gathering
     large: Gathering
-    outer: Gathering
+    inner: Gathering
 
     def polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
         """For the parts that act once in every basic step."""
         small, large = self.small.series(fractions), self.large.series(fractions)
         return [Polynomials(*each) for each in zip(small, large, strict=True)]
 
-    def outer_polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
-        """For the outermost part."""
-        return [Polynomials((), large) for large in self.outer.series(fractions)]
+    def inner_polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
+        """For the innermost part."""
+        return [Polynomials(each, each) for each in self.inner.series(fractions)]
