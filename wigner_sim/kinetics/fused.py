@@ -4,7 +4,7 @@ Five flows, :math:`\partial_t w = (M + A + X + K + B) w`: A and B are exact moti
 (with the force), X and K what the band geometry adds in x at fixed k and in k at fixed x, M what a magnetic
 field adds to the third derivatives, at fixed wavenumber q of the positions.  A and X act on the same
 blocks, and so do K and B, so neighbours in a composition share one pass over memory: kick, exact flow,
-kick.  M acts between the two halves of a pass of A, whose modes it needs.  The kicks are Taylor series in
+kick.  M acts between the two halves of a pass of A, whose modes it needs.  The kicks are polynomials in
 conservative form; the particle number is kept to rounding at any order.
 
 Composition of several flows with the coefficients of a two-flow scheme: McLachlan, SIAM J. Sci. Comput. 16,

@@ -12,7 +12,7 @@ aliased to the modes it acts on: with n points along k these are :math:`|s| < 3n
 derivatives of E below n/4, as in any dealiased product (Orszag, J. Atmos. Sci. 28, 1074 (1971)).
 
 It acts on q in a ball of four fifths of what the grid holds.  Beyond, it is fastest, and a state with weight
-there is not resolved.  The outer half of that ball has three quarters of the modes along k.
+there is not resolved.  From a half of what the grid holds on, three quarters of the modes along k take part.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from wigner_sim.kernels.plans import factorize
 from wigner_sim.steppers.truncation import LARGE_REACH, Polynomials, nested
 from wigner_sim.symbols import Array, FloatArray, MultiIndex, SymbolSpace
 
-#: Nested factors of the polynomials: Taylor series, and five stages of order 3 that are stable up to
-#: sqrt(15) on the imaginary axis (Kinnmark and Gray, Math. Comput. Simul. 26, 181 (1984)).
+#: Nested factors of the polynomials where the composition has none that reach: Taylor series, and five stages
+#: of order 3 that are stable up to sqrt(15) on the imaginary axis (Kinnmark and Gray, Math. Comput. Simul.
+#: 26, 181 (1984)).
 POLYNOMIALS = (
     (1 / 2, 1.0),
     (1 / 3, 1 / 2, 1.0),
@@ -87,8 +88,10 @@ class MagneticMoyal:
     Notes
     -----
     It does not couple different q: after a transform over the positions its flow is a polynomial block by
-    block of wavenumbers, of the degree that stability asks for at these wavenumbers.  The derivatives of E
-    contracted with the field vanish, so that the particle number is kept to rounding.
+    block of wavenumbers.  That is the composition's own where it reaches (14 terms in the seven acts of a
+    step, docs/decisions/017), else a series of the degree that accuracy and stability ask for at these
+    wavenumbers.  The derivatives of E contracted with the field vanish, so that the particle number is kept
+    to rounding.
     """
 
     def __init__(self, space: SymbolSpace, band_energy: FloatArray):
