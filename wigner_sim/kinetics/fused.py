@@ -55,7 +55,7 @@ _SMALL_KICK_ORDERS = ((0.15, 2), (1.2, 3), (2.4, 4))
 _LARGE_KICK_ORDERS = ((0.001, 2), (0.01, 3), (1.0, 4), (1.5, 5))
 #: A series of first order is for kicks with a largest ``z^2`` of a step below this times that of the exact
 #: flows cubed: in shorter steps its error, of second order in the kick, is seen beside that of the scheme.
-_SMALL_BESIDE_EXACT = 0.01
+_SMALL_BESIDE_EXACT = 0.003
 
 
 def fits_engine(grid: PhaseSpaceGrid) -> bool:
