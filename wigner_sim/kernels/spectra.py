@@ -12,19 +12,48 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from numba import njit
 from numpy.typing import NDArray
 
 from wigner_sim.kernels.pointers import machine_code, pointer
 from wigner_sim.kernels.transforms import transform_column
-from wigner_sim.kernels.vectors import keep_larger, lane_count, load
+from wigner_sim.kernels.vectors import (
+    every_second,
+    keep_larger,
+    lane_count,
+    listed_rows_to_block,
+    load,
+    store,
+)
 
 Array = NDArray[Any]
+
+
+@njit(inline="always")
+def _gather(
+    values: Array, starts: Array, evenly: Array, offsets: Array, n: int, step: int, work: Array, vector: int
+) -> None:
+    """A column of one vector of lines, at the first or second half of ``work``."""
+    width, done = lane_count(values), 0
+    first, at = vector * width, (vector % 2) * n * width
+    if step == 1:
+        while done + width <= n:
+            listed_rows_to_block(values, starts, first, work, at, offsets, done)
+            done += width
+    for m in range(done, n):
+        if evenly[vector]:
+            store(work, at + m * width, every_second(values, starts[first] + m * step))
+        else:
+            for j in range(width):
+                work[at + m * width + j] = values[starts[first + j] + m * step]
 
 
 def run_spectra(
     transform: int,
     values: Array,
     starts: Array,
+    evenly: Array,
+    offsets: Array,
     line: Array,
     plan: Array,
     twiddles: Array,
@@ -42,6 +71,10 @@ def run_spectra(
         Contiguous.
     starts : array (blocks * 2 * vector,)
         First element of each line.
+    evenly : array (blocks * 2,)
+        Whether the lines of a vector begin at every second element.
+    offsets : array (points,)
+        First element of each vector of a column.
     line : array (2,)
         Points of a line, and the elements from one to the next.
     plan, twiddles :
@@ -53,14 +86,12 @@ def run_spectra(
     work : array
     """
     values, starts, plan, twiddles = pointer(values), pointer(starts), pointer(plan), pointer(twiddles)
-    largest, work = pointer(largest), pointer(work)
+    evenly, offsets, largest, work = pointer(evenly), pointer(offsets), pointer(largest), pointer(work)
     width, n, step = lane_count(values), line[0], line[1]
     size = n * width
     for block in range(blocks[0], blocks[1]):
-        for j in range(2 * width):
-            start, at = starts[block * 2 * width + j], (j // width) * size + j % width
-            for m in range(n):
-                work[at + m * width] = values[start + m * step]
+        for vector in range(2 * block, 2 * block + 2):
+            _gather(values, starts, evenly, offsets, n, step, work, vector)
         transform_column(transform, work, 0, size, width, plan, 0, twiddles, 0, 2 * size, n)
         for q in range(n // 2 + 1):
             here, there = q * width, ((n - q) % n) * width
