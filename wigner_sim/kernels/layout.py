@@ -127,7 +127,7 @@ class Sample(NamedTuple):
 class ModeTables(NamedTuple):
     """Modes q in blocks of one vector, and the products of an operator that is diagonal in them.
 
-    It acts on some modes s of the moved axes; its products are made on a grid of fewer points.
+    It acts on some modes s of the moved axes, the kept ones.
     """
 
     d: Array  # (1,), axes
@@ -135,14 +135,11 @@ class ModeTables(NamedTuple):
     q: Array  # (blocks * d * vector,)
     turn: Array  # (d * kept modes,), what the field adds to each q, by the mode s
     axes: Array  # (products * 3,), i, j, l
-    coefficients: Array  # (products * points of the small grid,)
-    kept: Array  # elements of the modes s in a block
-    places: Array  # elements of the same modes in a block of the small grid
-    empty: Array  # the other elements there
-    first_whole: Array  # (axes + 1,)
-    whole: Array  # columns of a block to be transformed to have these modes, axis after axis, last axis first
-    first_spread: Array
-    spread: Array  # columns of the small grid that a transform from the kept modes has to do, in this order
+    coefficients: Array  # (products * moved points,)
+    kept: Array  # elements of the kept modes in a block
+    empty: Array  # the other elements
+    first_spread: Array  # (axes + 1,)
+    spread: Array  # columns that a transform from the kept modes has to do, axis after axis, last axis first
     first_gathered: Array
     gathered: Array  # the same for one that ends at the kept modes
 

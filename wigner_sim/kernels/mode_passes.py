@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -39,10 +38,8 @@ class ModePass:
         Largest mode s of each moved axis on which the operator acts.
     turn : array (d, kept)
         What is added to each q, by the mode s, in the order 0, 1, ..., -1 along each axis.
-    n_points : tuple of int
-        Points of the grid on which products are made.
     indices : sequence of (i, j, l)
-    coefficients : array (len(indices), points of that grid)
+    coefficients : array (len(indices), moved)
     """
 
     axes: MovedAxes
@@ -51,7 +48,6 @@ class ModePass:
     q: Array
     largest: Sequence[int]
     turn: Array
-    n_points: tuple[int, ...]
     indices: Sequence[tuple[int, ...]]
     coefficients: Array
     _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -66,15 +62,14 @@ class ModePass:
         series : sequence over classes
             Factors f of ``y <- z + f R y``, first to last, and how often all of them are applied.
         """
-        layout, small, tables, class_of = self._tables_for(8 * modes.dtype.itemsize)
+        layout, tables, class_of = self._tables_for(8 * modes.dtype.itemsize)
         width = 64 // modes.dtype.itemsize
-        longest = max(*self.axes.n_points, *self.n_points)
-        size = 2 * block_elements(layout) + 6 * block_elements(small) + width * (4 * longest + 16)
+        size = 8 * block_elements(layout) + width * (4 * max(self.axes.n_points) + 16)
         stages = np.array([(len(own), times) for own, times in series], dtype=np.int64)
         factors = np.zeros((len(series), stages[:, 0].max()))
         for row, (own, _) in zip(factors, series, strict=True):
-            row[: len(own)] = np.array(own) / prod(self.n_points)
-        given = (modes, layout, small, tables, stages[class_of].ravel(), factors[class_of])
+            row[: len(own)] = np.array(own) / self.axes.n_moved
+        given = (modes, layout, tables, stages[class_of].ravel(), factors[class_of])
         nothing = (*given, np.zeros(2, dtype=np.int64), workspace(size, modes.dtype))
         run_series = compiled_kernel("wigner_sim.kernels.series", modes.dtype, nothing)
 
@@ -83,18 +78,16 @@ class ModePass:
 
         share_out(work, len(class_of), modes.size >= WORTH_SHARING)
 
-    def _tables_for(self, bits: int) -> tuple[BlockLayout, BlockLayout, ModeTables, Array]:
+    def _tables_for(self, bits: int) -> tuple[BlockLayout, ModeTables, Array]:
         if bits not in self._tables:
             width = 512 // bits
-            fewer = MovedAxes(1, self.n_points, self.axes.periods, 1)
-            layout, small = (block_layout(axes, bits, width) for axes in (self.axes, fewer))
+            layout = block_layout(self.axes, bits, width)
             members, class_of = self._blocks(width)
             rows = self.pairs[members] * self.axes.n_moved
             kind = f"f{bits // 8}"
-            kept, places = (self._places(each) for each in (layout, small))
-            first_whole, whole = self._columns(layout, lambda axis: range(axis + 1, len(self.largest)))
-            first_spread, spread = self._columns(small, lambda axis: range(axis))
-            first_gathered, gathered = self._columns(small, lambda axis: range(axis + 1, len(self.largest)))
+            kept = self._places(layout)
+            first_spread, spread = self._columns(layout, lambda axis: range(axis))
+            first_gathered, gathered = self._columns(layout, lambda axis: range(axis + 1, len(self.largest)))
             tables = ModeTables(
                 d=np.array([len(self.q)], dtype=np.int64),
                 rows=np.ascontiguousarray(rows.reshape(-1, width, 2).swapaxes(1, 2)).ravel(),
@@ -105,16 +98,13 @@ class ModePass:
                 axes=np.array(self.indices, dtype=np.int64).ravel(),
                 coefficients=self.coefficients.ravel().astype(kind),
                 kept=kept,
-                places=places,
-                empty=np.setdiff1d(small.offsets, places),
-                first_whole=first_whole,
-                whole=whole,
+                empty=np.setdiff1d(layout.offsets, kept),
                 first_spread=first_spread,
                 spread=spread,
                 first_gathered=first_gathered,
                 gathered=gathered,
             )
-            self._tables[bits] = layout, small, tables, class_of
+            self._tables[bits] = layout, tables, class_of
         return self._tables[bits]
 
     def _places(self, layout: BlockLayout) -> Array:

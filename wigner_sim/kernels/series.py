@@ -3,9 +3,8 @@ r"""Flows that are diagonal in the modes q of the outer axes, as polynomials by 
 .. math:: R\,\hat z = -i P F\sum_p E_p(k)\,F^{-1}(Q_iQ_jQ_l - q_iq_jq_l)_p\,P\hat z,\qquad Q_i = q_i + t_i(s),
 
 with F the transform k -> s and P the modes s that are kept.  A block is one vector of modes q, their real and
-imaginary parts.  ``work`` holds the state, with the modes s in its kept columns, and three blocks of the
-smaller grid of points k on which products are made: the polynomial so far, in modes s, the sum over products,
-and one product; real parts first.
+imaginary parts.  ``work`` holds four blocks, real parts first: the state and the polynomial so far, in the
+modes s that are kept, the sum over products, and one product.
 
 numba keeps the compiled kernel by the time stamp of this file alone: after a change to the other modules of
 this package that emit code, touch it.
@@ -93,8 +92,6 @@ def _transform(
 def _multiply_symbol(
     work: Array,
     of: int,
-    of_size: int,
-    of_places: Array,
     goal: int,
     size: int,
     tables: ModeTables,
@@ -116,8 +113,8 @@ def _multiply_symbol(
     i, j, l = i * n_kept, j * n_kept, l * n_kept  # noqa: E741
     for m in range(n_kept):
         turned = (qi + tables.turn[i + m]) * (qj + tables.turn[j + m]) * (ql + tables.turn[l + m])
-        symbol, own, place = turned - plain, of + of_places[m], goal + tables.places[m]
-        store(work, place, load(work, own + of_size) * symbol)
+        symbol, own, place = turned - plain, of + tables.kept[m], goal + tables.kept[m]
+        store(work, place, load(work, own + size) * symbol)
         store(work, place + size, load(work, own) * (plain - turned))
     nothing = plain - plain
     for m in range(n_empty):
@@ -145,7 +142,6 @@ def run_series(
     transform: int,
     modes: Array,
     layout: BlockLayout,
-    small: BlockLayout,
     tables: ModeTables,
     stages: Array,
     factors: Array,
@@ -160,57 +156,52 @@ def run_series(
         Address of that of a column (``transforms.compiled_transform``).
     modes : array (modes * moved,)
         Rows of functions of k, see ``passes.TO_MODES``.
-    layout, small, tables :
-        See :mod:`wigner_sim.kernels.layout`; the second one is of the grid on which products are made.
+    layout, tables :
+        See :mod:`wigner_sim.kernels.layout`.
     stages : array (2 * blocks,)
         How many factors each block's polynomial has, and how often it is applied.
     factors : array (blocks, most)
-        Over the number of points of that grid, which the transforms leave out.
+        Over the number of moved points, which the transforms leave out.
     blocks : array (2,)
         First block, and the one after the last.
     work : array
     """
-    size, of_product = layout.n_points[0] * layout.strides[0], small.n_points[0] * small.strides[0]
-    y = 2 * size
-    total, one, scratch = y + 2 * of_product, y + 4 * of_product, y + 6 * of_product
+    size = layout.n_points[0] * layout.strides[0]
+    y, total, one, scratch = 2 * size, 4 * size, 6 * size, 8 * size
     n_axes, n_products = len(layout.n_points), len(tables.axes) // 3
     n_kept, n_empty = len(tables.kept), len(tables.empty)
-    layout, small, tables = pointers(layout), pointers(small), pointers(tables)
+    layout, tables = pointers(layout), pointers(tables)
     modes, work = pointer(modes), pointer(work)
     for block in range(blocks[0], blocks[1]):
         count = stages[2 * block]
         for part in range(2):
             _copy_rows(modes, layout, tables, block, part, work, part * size, False)
-        _transform(transform, work, 0, size, scratch, layout, n_axes, tables.first_whole, tables.whole, False)
+        _transform(
+            transform, work, 0, size, scratch, layout, n_axes, tables.first_gathered, tables.gathered, False
+        )
         for step in range(count * stages[2 * block + 1]):
             factor = element(work, factors[block, step % count])
-            source, of_source, places = 0, size, tables.kept
-            if step % count:
-                source, of_source, places = y, of_product, tables.places
-            goal, of_goal, goals = y, of_product, tables.places
-            if (step + 1) % count == 0:
-                goal, of_goal, goals = 0, size, tables.kept
+            source = y if step % count else 0
+            goal = y if (step + 1) % count else 0
             for p in range(n_products):
-                _multiply_symbol(
-                    work, source, of_source, places, one, of_product, tables, n_kept, n_empty, block, p
-                )
+                _multiply_symbol(work, source, one, size, tables, n_kept, n_empty, block, p)
                 _transform(
-                    transform, work, one + of_product, one, scratch, small, n_axes,
+                    transform, work, one + size, one, scratch, layout, n_axes,
                     tables.first_spread, tables.spread, False,
                 )  # fmt: skip
-                _add_product(work, one, total, of_product, small, tables, p)
+                _add_product(work, one, total, size, layout, tables, p)
             _transform(
-                transform, work, total, total + of_product, scratch, small, n_axes,
+                transform, work, total, total + size, scratch, layout, n_axes,
                 tables.first_gathered, tables.gathered, False,
             )  # fmt: skip
-            for part in range(2):
-                change, start, end = total + part * of_product, part * size, goal + part * of_goal
+            for part in range(0, 2 * size, size):
                 for m in range(n_kept):
-                    changed = (
-                        load(work, start + tables.kept[m]) + load(work, change + tables.places[m]) * factor
-                    )
-                    store(work, end + goals[m], changed)
-        _transform(transform, work, 0, size, scratch, layout, n_axes, tables.first_whole, tables.whole, True)
+                    place = part + tables.kept[m]
+                    changed = load(work, place) + load(work, total + place) * factor
+                    store(work, goal + place, changed)
+        _transform(
+            transform, work, 0, size, scratch, layout, n_axes, tables.first_gathered, tables.gathered, True
+        )
         for part in range(1, -1, -1):  # real parts last: a mode that is its own partner has one row for both
             _copy_rows(modes, layout, tables, block, part, work, part * size, True)
 
