@@ -367,8 +367,11 @@ def main():
     options.set_defaults(repeats=7)
     options.add_argument("--points", type=int, default=48)
     options.add_argument("--threads", type=int, default=2)
-    options.add_argument("--only", default=",".join(PARTS))
+    options.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     arguments = options.parse_args()
+    unknown = [name for name in arguments.only.split(",") if name not in PARTS]
+    if unknown:
+        options.error(f"--only: there is no part {unknown[0]!r}, only {', '.join(PARTS)}")
     global clock
     clock = arguments.clock
     n_points, repeats = (16, 2) if arguments.quick else (arguments.points, arguments.repeats)
