@@ -108,6 +108,9 @@ def main() -> int:
     )
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(TRIALS)
+    unknown = [name for name in names if name not in TRIALS]
+    if unknown:
+        parser.error(f"--only: there is no trial {unknown[0]!r}, only {', '.join(TRIALS)}")
     scratch = Path(tempfile.mkdtemp(prefix="reliability-"))
     results: dict[str, Any] = {}
     for name in names:
