@@ -10,6 +10,7 @@ from scipy.linalg import expm
 from systems import separable_plane
 
 from wigner_sim.kinetics.fused import TimedFlow
+from wigner_sim.kinetics.magnetic_moyal import series_of
 from wigner_sim.propagator import Propagator
 from wigner_sim.steppers import BLANES_MOAN4, STEPPERS
 from wigner_sim.steppers.splitting import SERIES_CUT
@@ -215,3 +216,21 @@ def test_gathered_series_arrive_where_taylor_series_do(flux, monkeypatch):
     monkeypatch.setattr(type(SCHEME.truncation), "polynomials", lambda self, fractions: cut)
     spoiled = replace(SCHEME)
     assert np.abs(arrive(spoiled, 6) - fine).max() > 20 * gathered
+
+
+def test_third_derivatives_with_a_field_take_the_polynomial_within_its_reach():
+    _, flows, w = flows_and_state(flux=0.3)
+    part, polynomials = flows.magnetic, INNER[2]
+    h = 0.9 * LARGE_REACH / part.spectral_radius(0.0)
+    expected = term = w
+    for c in polynomials.large:
+        term = h * part.rhs(term, 0.0)
+        expected = expected + c * term
+    tau, out = polynomials.fraction * h, np.empty_like(w)
+    flows.advance(w, out, [TimedFlow("M", tau, polynomials)])
+    np.testing.assert_allclose(out, expected, atol=1e-13)
+    np.testing.assert_allclose(part.flow(w, 0.0, tau, polynomials), expected, atol=1e-13)
+    assert np.abs(part.flow(w, 0.0, tau) - expected).max() > 1e-6  # its own series is another one
+    long = part._series(2 * tau, polynomials)
+    assert long[0] == series_of(2 * tau, part.spectral_radius(0.0))
+    assert long[-1] == (nested(polynomials.large, 2 * h), 1)
