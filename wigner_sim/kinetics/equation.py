@@ -245,9 +245,8 @@ def _fused_flows(
     stencil = options.remainder == "stencil"
     if isinstance(rest.velocity, ProductVelocity) and kept is None and not bounded:
         beside = rest.without_velocity() if rest.has_third and magnetic is None else None
-        large = _large_kicks(effective)
         return FusedFlows(
-            streaming, acceleration, rest.velocity, beside, stencil, magnetic, large, always_rest
+            streaming, acceleration, rest.velocity, beside, stencil, magnetic, _large_kicks(effective)
         )
     if stencil:
         raise CaseError(

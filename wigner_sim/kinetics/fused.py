@@ -40,11 +40,8 @@ from wigner_sim.steppers import Flow
 from wigner_sim.steppers.truncation import LARGE_REACH, SMALL_REACH, Polynomials, nested, taylor
 from wigner_sim.symbols import FloatArray
 
-#: Flows in the order of the basic step; X belongs to the pass of A, K to that of B; R is all the rest.  In a
-#: driven equation those come first whose coefficients stay the same.
+#: Flows in the order of the basic step; X belongs to the pass of A, K to that of B; R is all the rest.
 FLOWS = ("M", "A", "X", "K", "B", "R")
-#: The same in a magnetic field, where the error is smaller with M in the middle, in which it acts once less.
-FLOWS_IN_FIELD = ("B", "K", "X", "A", "M", "R")
 _PASS_OF = {"A": "A", "X": "A", "K": "B", "B": "B", "M": "M", "R": "R"}
 
 #: Order of a kick's Taylor series by ``z = time * largest rate``; above the last limit it is done in several.
@@ -147,8 +144,6 @@ class FusedFlows:
         Third derivatives that carry a magnetic field.
     large_kicks : str
         Those of the kicks "X" and "K" that are not small in gradients.
-    driven : bool
-        Whether coefficients move in time.
     """
 
     streaming: Streaming
@@ -158,7 +153,6 @@ class FusedFlows:
     stencil: bool = False
     magnetic: MagneticMoyal | None = None
     large_kicks: str = ""
-    driven: bool = False
     _kick_rates: dict[str, float] = field(default_factory=dict, repr=False)
 
     @property
@@ -170,8 +164,7 @@ class FusedFlows:
             "K": self.remainder is not None,
             "R": self.beside is not None,
         }
-        order = FLOWS if self.driven or self.magnetic is None else FLOWS_IN_FIELD
-        return tuple(name for name in order if there.get(name, True))
+        return tuple(name for name in FLOWS if there.get(name, True))
 
     @property
     def grid(self) -> PhaseSpaceGrid:

@@ -48,7 +48,7 @@ BLANES_MOAN4 = _blanes_moan()
 SERIES_CUT = Truncation(
     small=Gathering(1, 2, 4, (0.0409, 0.0)),
     large=Gathering(2, 3, 4, (-0.0074, 0.000497)),
-    inner=Gathering(2, 0, 2, (0.0, 0.0)),
+    outer=Gathering(1, 1, 3, (0.0737, 0.0118, 0.0)),
 )
 
 
@@ -103,7 +103,7 @@ class Composition:
                         merged[-1] = Act(part, merged[-1].fraction + fraction)
                     else:
                         merged.append(Act(part, fraction, self._polynomials[j]))
-            self._sequences[n_flows] = self._with_inner_polynomials(merged, n_flows - 1)
+            self._sequences[n_flows] = self._with_outer_polynomials(merged)
         return self._sequences[n_flows]
 
     @cached_property
@@ -112,12 +112,10 @@ class Composition:
             return [None] * len(self.fractions)
         return self.truncation.polynomials(self.fractions)
 
-    def _with_inner_polynomials(self, acts: Sequence[Act], innermost: int) -> Schedule:
-        """The acts of the last part with their own polynomials."""
-        if self.truncation is None or not innermost:
+    def _with_outer_polynomials(self, acts: Sequence[Act]) -> Schedule:
+        """The acts of the first part with their own polynomials."""
+        if self.truncation is None:
             return tuple(acts)
-        fractions = [act.fraction for act in acts if act.part == innermost]
-        polynomials = iter(self.truncation.inner_polynomials(fractions))
-        return tuple(
-            act._replace(polynomials=next(polynomials)) if act.part == innermost else act for act in acts
-        )
+        fractions = [act.fraction for act in acts if act.part == 0]
+        polynomials = iter(self.truncation.outer_polynomials(fractions) if len(fractions) > 1 else [None])
+        return tuple(act._replace(polynomials=next(polynomials)) if act.part == 0 else act for act in acts)

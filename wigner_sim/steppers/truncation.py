@@ -40,7 +40,8 @@ class Polynomials:
     Parameters
     ----------
     small : tuple
-        For a part that is small beside the others: an error of second order in L falls as h^3.
+        For a part that is small beside the others: an error of second order in L falls as h^3.  Empty if
+        there is none.
     large : tuple
         For any part: of the order of the scheme.
     """
@@ -108,20 +109,20 @@ def _logarithm(c: FloatArray, order: int) -> FloatArray:
 
 @dataclass(frozen=True)
 class Truncation:
-    """How the series of a scheme are cut: for small parts, for large ones, and for the innermost.
+    """How the series of a scheme are cut: for small parts, for large ones, and for the outermost.
 
-    The innermost is the part whose acts are joined where a basic step meets its adjoint.
+    The outermost is the part whose acts are joined where a basic step meets the next.
     """
 
     small: Gathering
     large: Gathering
-    inner: Gathering
+    outer: Gathering
 
     def polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
         """For the parts that act once in every basic step."""
         small, large = self.small.series(fractions), self.large.series(fractions)
         return [Polynomials(*each) for each in zip(small, large, strict=True)]
 
-    def inner_polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
-        """For the innermost part."""
-        return [Polynomials(each, each) for each in self.inner.series(fractions)]
+    def outer_polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
+        """For the outermost part."""
+        return [Polynomials((), large) for large in self.outer.series(fractions)]
