@@ -220,7 +220,7 @@ def test_gathered_series_arrive_where_taylor_series_do(flux, monkeypatch):
 
 def test_third_derivatives_with_a_field_take_the_polynomial_within_its_reach():
     _, flows, w = flows_and_state(flux=0.3)
-    part, polynomials = flows.magnetic, INNER[2]
+    part, polynomials = flows.magnetic, OUTER[1]
     h = 0.9 * LARGE_REACH / part.spectral_radius(0.0)
     expected = term = w
     for c in polynomials.large:

@@ -125,4 +125,4 @@ class Truncation:
 
     def outer_polynomials(self, fractions: Sequence[float]) -> list[Polynomials]:
         """For the outermost part."""
-        return [Polynomials((), large) for large in self.outer.series(fractions)]
+        return [Polynomials(each, each) for each in self.outer.series(fractions)]
