@@ -40,8 +40,7 @@ class Polynomials:
     Parameters
     ----------
     small : tuple
-        For a part that is small beside the others: an error of second order in L falls as h^3.  Empty if
-        there is none.
+        For a part that is small beside the others: an error of second order in L falls as h^3.
     large : tuple
         For any part: of the order of the scheme.
     """
